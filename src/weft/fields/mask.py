@@ -1,0 +1,64 @@
+"""Gold beads found in an average."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weft.fields.verdict import GOOD, Assessment
+
+__all__ = ["Bead", "BeadMask"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bead:
+    """One bead: its place in Å from the centre of pixel (0, 0), its radius, how sure it is (0..1)."""
+
+    y_A: float
+    x_A: float
+    radius_A: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class BeadMask:
+    """Where an average shows gold.
+
+    Parameters
+    ----------
+    probability : ndarray, shape (y, x), float32
+        Of gold, 0..1; spans the whole field at about 8 Å a pixel, rows as the average's.
+    pixel_size_A : float
+        Of `probability` (width of the field in Å / columns).
+    threshold : float
+        From which a pixel is masked.
+    beads : tuple of Bead
+        Separate beads.
+    dirt : ndarray, shape (y, x), bool
+        Other things that do not belong: ice crystals, carbon edge.
+    assessment : Assessment
+        Verdict with reason.
+    details : dict
+        Model name, bead diameter found; plain JSON.
+    """
+
+    probability: NDArray[np.float32]
+    pixel_size_A: float
+    threshold: float
+    beads: tuple[Bead, ...]
+    dirt: NDArray[np.bool_]
+    assessment: Assessment = GOOD
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Pixels at or above the threshold."""
+        return np.asarray(self.probability >= self.threshold)
+
+    @property
+    def masked_fraction(self) -> float:
+        """Share of the field that is masked, 0..1."""
+        return float(self.mask.mean()) if self.probability.size else 0.0

@@ -1,0 +1,1 @@
+"""Settings: one schema, from which files, flags, forms and docs are made."""
