@@ -33,7 +33,7 @@ Range = tuple[float, float]
 
 def _key(description: str, *, unit: str = "", warp: str = "", **limits: Any) -> Any:
     """Make a field whose help names the unit and Warp's word for it."""
-    extra = {name: value for name, value in (("unit", unit), ("warp", warp)) if value}
+    extra: dict[str, Any] = {name: value for name, value in (("unit", unit), ("warp", warp)) if value}
     return Field(description=description, json_schema_extra=extra or None, **limits)
 
 

@@ -1,0 +1,1 @@
+"""Doubts about the input that can be raised without computing."""

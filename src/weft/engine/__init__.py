@@ -1,0 +1,1 @@
+"""Device, memory, FFT, resampling: the only place that knows where arrays live."""

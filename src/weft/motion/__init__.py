@@ -1,0 +1,1 @@
+"""Estimate the motion of the sample between frames."""

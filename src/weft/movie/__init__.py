@@ -1,0 +1,1 @@
+"""One pass over the frames of a movie: open, prepare, bin, sum."""

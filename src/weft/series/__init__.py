@@ -1,0 +1,1 @@
+"""Tilt series: from mdocs and movies to tables."""

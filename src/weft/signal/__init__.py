@@ -1,0 +1,1 @@
+"""Arrays without torch: cropping, scaling, filling, pictures."""
