@@ -37,9 +37,14 @@ class MovieFacts(_Part):
 
 
 class Stage(_Part):
-    """A finished stage: what it depended on, and files it wrote (relative to the output folder)."""
+    """A finished stage.
+
+    ``key`` is the hash of ``inputs``, which name everything the stage depended on; ``files`` are the files it
+    wrote, relative to the output folder.
+    """
 
     key: str
+    inputs: dict[str, Any] = {}
     files: list[str] = []
 
 
@@ -81,6 +86,7 @@ class AverageFacts(_Part):
     xrays: int
     defect_pixels: int
     notes: list[str] = []
+    picture: dict[str, float | list[float]] = {}
 
 
 class CtfFacts(_Part):
@@ -112,11 +118,12 @@ class MaskFacts(_Part):
 
 
 class Failure(_Part):
-    """Why a stage could not be done."""
+    """Why a stage could not be done; ``identity`` and ``inputs`` tell whether trying again could help."""
 
     stage: str
-    key: str
     message: str
+    identity: str
+    inputs: dict[str, Any] = {}
 
 
 class Record(_Part):

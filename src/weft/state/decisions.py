@@ -1,0 +1,227 @@
+"""Decisions about items: an append-only file, one event a line, undo being an event too.
+
+Nobody's decision is lost: a line is appended under a lock and fsynced before anything is told that it was
+taken. A line torn by a power cut is left where it is and passed over.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from weft.errors import MissingError
+from weft.state.locks import locked
+from weft.state.machine import machine_errors
+
+__all__ = ["Decision", "Event", "append", "default_author", "effective", "read", "redo", "undo"]
+
+Verb = Literal["keep", "drop", "auto", "undo"]
+VERBS = frozenset({"keep", "drop", "auto", "undo"})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One act of a person or of a rule that a person switched on.
+
+    Parameters
+    ----------
+    id : str
+        Unique; sorts by nothing, the file's order is the order.
+    at : str
+        UTC, ISO 8601.
+    by : str
+        Who.
+    verb : str
+        ``keep``, ``drop``, ``auto`` (no decision any more) or ``undo``.
+    items : tuple of str
+        Names of movies; empty for ``undo``.
+    reason : str
+        Why, in the person's words.
+    undoes : str
+        Id of the event that an ``undo`` takes back.
+    """
+
+    id: str
+    at: str
+    by: str
+    verb: Verb
+    items: tuple[str, ...]
+    reason: str = ""
+    undoes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What holds for an item now."""
+
+    verb: Verb
+    reason: str
+    by: str
+    at: str
+    event: str
+
+
+def default_author() -> str:
+    """Return the user's name on this machine."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid{os.getuid()}"
+
+
+def append(
+    out: Path, items: Iterable[str], verb: Literal["keep", "drop", "auto"], *, reason: str = "", by: str = ""
+) -> Event:
+    """Record one decision about some items and return its event.
+
+    Parameters
+    ----------
+    out : Path
+        The project's output folder.
+    items : iterable of str
+        Names of movies.
+    verb : str
+        ``keep``, ``drop`` or ``auto``.
+    reason : str
+        Why.
+    by : str
+        Who; the user of this machine if empty.
+
+    Raises
+    ------
+    MachineError
+        If it could not be written; then nothing was decided.
+    """
+    event = _event(verb, items, reason=reason, by=by)
+    with _lock(out):
+        _write(out, event)
+    return event
+
+
+def undo(out: Path, *, by: str = "", event_id: str = "") -> Event:
+    """Take back an event (the latest one that still holds, if not named) and return the event that does so.
+
+    Raises
+    ------
+    MissingError
+        If there is nothing to take back.
+    """
+    with _lock(out):
+        events = read(out)
+        active = _active(events)
+        targets = [e for e in events if e.id in active and e.verb != "undo" and event_id in {"", e.id}]
+        if not targets:
+            raise MissingError("there is no decision to undo")
+        event = _event("undo", (), by=by, undoes=targets[-1].id)
+        _write(out, event)
+    return event
+
+
+def redo(out: Path, *, by: str = "") -> Event:
+    """Take back the latest undo that still holds, and return the event that does so.
+
+    Raises
+    ------
+    MissingError
+        If nothing was undone since the latest decision.
+    """
+    with _lock(out):
+        events = read(out)
+        active = _active(events)
+        standing = [e for e in events if e.id in active]
+        if (
+            not standing
+            or standing[-1].verb != "undo"
+            or standing[-1].undoes in {e.id for e in events if e.verb == "undo"}
+        ):
+            raise MissingError("there is nothing to redo")
+        event = _event("undo", (), by=by, undoes=standing[-1].id)
+        _write(out, event)
+    return event
+
+
+def read(out: Path) -> list[Event]:
+    """Return all events in order; lines that are no events are passed over."""
+    try:
+        data = _file(out).read_bytes()
+    except FileNotFoundError:
+        return []
+    return [event for line in data.split(b"\n") if (event := _parse(line)) is not None]
+
+
+def effective(events: Sequence[Event]) -> dict[str, Decision]:
+    """Return the decision that holds for each item; items without one are not in it.
+
+    The last event that was not undone wins; ``auto`` takes an item back out.
+    """
+    active = _active(events)
+    now: dict[str, Decision] = {}
+    for event in events:
+        if event.id not in active or event.verb == "undo":
+            continue
+        for item in event.items:
+            if event.verb == "auto":
+                now.pop(item, None)
+            else:
+                now[item] = Decision(event.verb, event.reason, event.by, event.at, event.id)
+    return now
+
+
+def _active(events: Sequence[Event]) -> set[str]:
+    """Return the ids of events that nobody took back; an undo may itself be undone."""
+    undone: set[str] = set()
+    active: set[str] = set()
+    for event in reversed(events):
+        if event.id in undone:
+            continue
+        active.add(event.id)
+        if event.verb == "undo":
+            undone.add(event.undoes)
+    return active
+
+
+def _event(verb: Verb, items: Iterable[str], *, reason: str = "", by: str = "", undoes: str = "") -> Event:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return Event(uuid.uuid4().hex[:16], now, by or default_author(), verb, tuple(items), reason, undoes)
+
+
+def _file(out: Path) -> Path:
+    return out / "decisions.jsonl"
+
+
+def _lock(out: Path) -> Any:
+    return locked(out / "claims" / "decisions.lock")
+
+
+def _write(out: Path, event: Event) -> None:
+    file = _file(out)
+    line = json.dumps(asdict(event), ensure_ascii=False).encode() + b"\n"
+    with machine_errors(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            end = os.fstat(fd).st_size
+            if end and os.pread(fd, 1, end - 1) != b"\n":
+                line = b"\n" + line  # somebody's line was torn; ours must not grow onto it
+            if os.write(fd, line) != len(line):
+                os.ftruncate(fd, end)
+                raise OSError(28, "No space left on device")
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _parse(line: bytes) -> Event | None:
+    try:
+        data: Mapping[str, Any] = json.loads(line)
+        event = Event(**{**data, "items": tuple(data["items"])})
+    except (ValueError, TypeError, KeyError):
+        return None
+    return event if event.verb in VERBS else None

@@ -1,0 +1,100 @@
+"""Keys: what each stage depends on, so that equal key means no work.
+
+A key is the hash of a plain dict (`inputs`): the stage and its version, the settings it reads, the key of the
+stage before it, and the identity of the files it reads. The dict itself is kept in the record, so that a plan
+can say what changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from weft.settings.schema import Settings
+
+__all__ = ["STAGE_VERSIONS", "difference", "key_of", "stage_inputs"]
+
+# raised when a stage gives other results for equal inputs
+STAGE_VERSIONS = {"motion": 1, "average": 1, "ctf": 1, "mask": 1}
+
+# settings that change the frames as everything after sees them; exposure_e_A2 only where it decides how EER is grouped
+_FRAME_KEYS = (
+    "raw_pixel_size_A", "bin", "gain_flip_x", "gain_flip_y", "gain_transpose", "gain_mode",
+    "eer_exposure_per_fraction_e_A2", "eer_frames_per_fraction", "eer_fractions", "eer_supersampling",
+    "xrays", "mrc_mode0",
+)  # fmt: skip
+_OUTPUT_KEYS = (
+    "average", "halves", "aligned_stack", "collapse", "skip_first", "skip_last", "exposure_weighting", "dtype",
+)  # fmt: skip
+
+
+def stage_inputs(
+    settings: Settings, *, movie: str, gain: str | None, defects: str | None, pre_exposure_e_A2: float = 0.0
+) -> dict[str, dict[str, Any]]:
+    """Return for each stage the dict it depends on.
+
+    Parameters
+    ----------
+    settings : Settings
+        The project's settings.
+    movie, gain, defects : str or None
+        Identities of the files (`weft.io.identity`).
+    pre_exposure_e_A2 : float
+        Exposure before this movie; matters only with exposure weighting.
+    """
+    data = settings.model_dump(mode="json")
+    frames = {f"input.{key}": data["input"][key] for key in _FRAME_KEYS}
+    if settings.input.eer_exposure_per_fraction_e_A2 is not None:
+        frames["input.exposure_e_A2"] = data["input"]["exposure_e_A2"]
+    motion: dict[str, Any] = {"movie": movie, "gain": gain, "defects": defects, **frames, **_table(data, "motion")}
+    average: dict[str, Any] = {f"output.{key}": data["output"][key] for key in _OUTPUT_KEYS}
+    if settings.output.exposure_weighting:
+        average |= {
+            "input.exposure_e_A2": data["input"]["exposure_e_A2"],
+            "pre_exposure_e_A2": pre_exposure_e_A2,
+            "optics.voltage_kV": data["optics"]["voltage_kV"],
+        }
+    inputs = {"motion": motion, "average": average, "ctf": _table(data, "ctf") | _table(data, "optics")}
+    inputs["mask"] = _table(data, "fiducials")
+    before = {"average": "motion", "ctf": "average", "mask": "average"}
+    for stage in ("motion", "average", "ctf", "mask"):
+        inputs[stage]["version"] = STAGE_VERSIONS[stage]
+        if stage in before:
+            inputs[stage][before[stage]] = key_of(stage=before[stage], inputs=inputs[before[stage]])
+    return inputs
+
+
+def key_of(*, stage: str, inputs: Mapping[str, Any]) -> str:
+    """Return the key of a stage's inputs: 16 hex digits."""
+    text = json.dumps([stage, inputs], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return what changed between two dicts of inputs, one phrase a change."""
+    changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    return [_change(name, old.get(name), new.get(name)) for name in changed]
+
+
+def _change(name: str, old: Any, new: Any) -> str:
+    if name in {"movie", "gain", "defects"}:
+        return f"{name} file changed"
+    if name == "version":
+        return "a newer version of Weft does this differently"
+    if name in STAGE_VERSIONS:
+        return f"{name} is redone"
+    return f"{name}: {_show(old)} → {_show(new)}"
+
+
+def _show(value: Any) -> str:
+    if value is None:
+        return "not set"
+    return (
+        " ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value) if isinstance(value, list) else str(value)
+    )
+
+
+def _table(data: Mapping[str, Any], table: str) -> dict[str, Any]:
+    return {f"{table}.{key}": value for key, value in data[table].items()}
