@@ -37,6 +37,12 @@ def _key(description: str, *, unit: str = "", warp: str = "", **limits: Any) -> 
     return Field(description=description, json_schema_extra=extra or None, **limits)
 
 
+def _check_range(range_A: Range) -> None:
+    low, high = range_A
+    if not low > high > 0:
+        raise ValueError(f"range_A = [{low:g}, {high:g}]: the low resolution (large number) comes first, both above 0")
+
+
 class Table(BaseModel):
     """One table of ``weft.toml``; unknown keys are errors, values do not change."""
 
@@ -224,9 +230,3 @@ class Settings(Table):
     output: OutputSettings = OutputSettings()
     series: SeriesSettings = SeriesSettings()
     compute: ComputeSettings = ComputeSettings()
-
-
-def _check_range(range_A: Range) -> None:
-    low, high = range_A
-    if not low > high > 0:
-        raise ValueError(f"range_A = [{low:g}, {high:g}]: the low resolution (large number) comes first, both above 0")

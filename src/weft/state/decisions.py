@@ -134,15 +134,10 @@ def redo(out: Path, *, by: str = "") -> Event:
     """
     with _lock(out):
         events = read(out)
-        active = _active(events)
-        standing = [e for e in events if e.id in active]
-        if (
-            not standing
-            or standing[-1].verb != "undo"
-            or standing[-1].undoes in {e.id for e in events if e.verb == "undo"}
-        ):
+        target = _redoable(events)
+        if target is None:
             raise MissingError("there is nothing to redo")
-        event = _event("undo", (), by=by, undoes=standing[-1].id)
+        event = _event("undo", (), by=by, undoes=target.id)
         _write(out, event)
     return event
 
@@ -172,6 +167,16 @@ def effective(events: Sequence[Event]) -> dict[str, Decision]:
             else:
                 now[item] = Decision(event.verb, event.reason, event.by, event.at, event.id)
     return now
+
+
+def _redoable(events: Sequence[Event]) -> Event | None:
+    """Return the undo that redo would take back: the last thing that stands, redone ones passed over."""
+    active = _active(events)
+    undos = {event.id for event in events if event.verb == "undo"}
+    for event in reversed(events):
+        if event.id in active and event.undoes not in undos:
+            return event if event.verb == "undo" else None
+    return None
 
 
 def _active(events: Sequence[Event]) -> set[str]:

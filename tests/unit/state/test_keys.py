@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from weft.settings.schema import Settings
+from weft.state.keys import difference, key_of, stage_inputs
+
+
+def keys(changes: dict[str, dict[str, Any]] | None = None, movie: str = "m") -> dict[str, str]:
+    settings = Settings.model_validate(changes or {})
+    inputs = stage_inputs(settings, movie=movie, gain=None, defects=None)
+    return {stage: key_of(stage=stage, inputs=inputs[stage]) for stage in inputs}
+
+
+def changed(changes: dict[str, dict[str, Any]]) -> set[str]:
+    before, after = keys(), keys(changes)
+    return {stage for stage in before if before[stage] != after[stage]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "stages"),
+    [
+        ({"ctf": {"range_A": [30, 5]}}, {"ctf"}),
+        ({"optics": {"cs_mm": 0.1}}, {"ctf"}),
+        ({"fiducials": {"threshold": 0.7}}, {"mask"}),
+        ({"output": {"halves": True}}, {"average", "ctf", "mask"}),
+        ({"motion": {"range_A": [500, 6]}}, {"motion", "average", "ctf", "mask"}),
+        ({"input": {"bin": 1}}, {"motion", "average", "ctf", "mask"}),
+        ({"input": {"exposure_e_A2": 3}}, set()),
+        ({"compute": {"workers": 7}}, set()),
+        ({"series": {"min_tilts": 7}}, set()),
+        ({"output": {"folder": "elsewhere"}}, set()),
+    ],
+)
+def test_a_setting_redoes_what_depends_on_it_and_nothing_else(changes: dict[str, Any], stages: set[str]) -> None:
+    assert changed(changes) == stages
+
+
+def test_exposure_matters_where_it_weights_or_groups() -> None:
+    weighting = {"output": {"exposure_weighting": True}}
+    assert keys(weighting)["average"] != keys({**weighting, "input": {"exposure_e_A2": 3}})["average"]
+    grouping = {"eer_exposure_per_fraction_e_A2": 0.5}
+    assert keys({"input": grouping})["motion"] != keys({"input": {**grouping, "exposure_e_A2": 3}})["motion"]
+
+
+def test_another_movie_redoes_everything() -> None:
+    before, after = keys(), keys(movie="other")
+    assert all(before[stage] != after[stage] for stage in before)
+
+
+def test_the_difference_says_what_changed_in_words() -> None:
+    old = stage_inputs(Settings(), movie="m", gain=None, defects=None)["ctf"]
+    settings = Settings.model_validate({"ctf": {"range_A": [30, 5]}})
+    new = stage_inputs(settings, movie="m", gain="g", defects=None)["ctf"]
+    assert difference(old, new) == ["average is redone", "ctf.range_A: 40 5 → 30 5"]
