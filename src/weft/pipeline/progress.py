@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from weft.state.machine import machine_errors
+from weft.io.machine import machine_errors
 
 __all__ = ["Event", "RunLog"]
 

@@ -23,7 +23,7 @@ from weft.pipeline.workers import Pool, plan_workers
 from weft.settings.schema import ComputeSettings
 from weft.state.keys import key_of
 from weft.state.locks import Claim, claim, holder, is_alive
-from weft.state.machine import machine_errors
+from weft.io.machine import machine_errors
 from weft.state.project import Project
 from weft.state.record import Failure, MovieFacts, Record
 from weft.state.records import read_record, write_record

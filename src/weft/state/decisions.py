@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from weft.errors import MissingError
 from weft.state.locks import locked
-from weft.state.machine import machine_errors
+from weft.io.machine import machine_errors
 
 __all__ = ["Decision", "Event", "append", "default_author", "effective", "read", "redo", "undo"]
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.errors import BusyError
-from weft.state.machine import machine_errors
+from weft.io.machine import machine_errors
 
 __all__ = ["Claim", "claim", "holder", "is_alive", "locked"]
 

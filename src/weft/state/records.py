@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from weft.errors import InputError
-from weft.state.machine import machine_errors
+from weft.io.machine import machine_errors
 from weft.state.record import Record
 
 __all__ = ["read_record", "write_record"]
