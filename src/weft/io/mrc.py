@@ -29,7 +29,7 @@ IMOD_STAMP = 1146047817
 _DTYPES: dict[int, str] = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 _REFUSED = {3: "complex integers", 4: "complex numbers", 16: "colours"}
 # true (ny, nx) of super-resolution movies whose packed rows were declared as bytes (SerialEM, K2 and K3)
-_PACKED_SIZES = frozenset({
+PACKED_SIZES = frozenset({
     (8184, 5760), (5760, 8184), (11520, 4092), (4092, 11520), (7676, 3710), (3710, 7676), (7420, 3838), (3838, 7420),
 })  # fmt: skip
 _WRITTEN = {"float32": (2, np.float32), "float16": (12, np.float16), "int8": (0, np.int8), "uint16": (6, np.uint16),
@@ -109,7 +109,7 @@ def read_mrc_header(path: Path, *, sign: SignMode = "auto", allow_packed_bytes: 
     offset = 1024 + max(0, int(raw["nsymbt"]))
     notes: list[str] = []
     packed = mode == 101
-    if mode == 0 and allow_packed_bytes and (ny, nx) in _PACKED_SIZES:
+    if mode == 0 and allow_packed_bytes and (ny, nx) in PACKED_SIZES:
         packed, nx = True, nx * 2
         notes.append(f"taken as packed 4-bit of {nx} × {ny} pixels, as SerialEM writes super-resolution movies")
     row_bytes = (nx + 1) // 2 if packed else nx * np.dtype(_DTYPES[mode]).itemsize

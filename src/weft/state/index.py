@@ -6,7 +6,6 @@ copy of anything: each row carries the file's size and time and is read again wh
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -15,33 +14,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from weft.io.identity import file_identity
 from weft.state.record import Record
 
-__all__ = ["Index", "file_identity"]
+__all__ = ["Index"]
 
 _SCHEMA = """
 create table if not exists record (name text primary key, size integer, mtime_ns integer, body text);
 create table if not exists identity (path text primary key, size integer, mtime_ns integer, identity text);
 """
-_END_BYTES = 64 * 1024
-
-
-def file_identity(path: Path) -> str:
-    """Return what tells a file from its later versions: hash of its size and of its first and last 64 kB.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        digest.update(str(size).encode())
-        digest.update(file.read(_END_BYTES))
-        file.seek(max(0, size - _END_BYTES))
-        digest.update(file.read(_END_BYTES))
-    return digest.hexdigest()[:32]
 
 
 class Index:

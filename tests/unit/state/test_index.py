@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from weft.errors import InputError
-from weft.state.index import Index, file_identity
+from weft.io.identity import file_identity
+from weft.state.index import Index
 from weft.state.record import MovieFacts, Record
 from weft.state.records import read_record, write_record
 
