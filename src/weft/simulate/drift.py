@@ -146,26 +146,28 @@ def move_locally(image: NDArray[np.float32], local_px: NDArray[np.float64]) -> N
     Returns
     -------
     ndarray, shape (y, x)
-        Sum of half-overlapping tiles, each shifted in Fourier space and weighted by a Hann window.
+        Sum of half-overlapping tiles, each weighted by a Hann window and shifted in Fourier space.
     """
     half = TILE_PX // 2
     rows, columns = local_px.shape[:2]
     after = (rows * half - image.shape[0], columns * half - image.shape[1])
-    padded = np.pad(image, ((half, after[0]), (half, after[1])), mode="reflect")
+    mean = image.mean(dtype=np.float64).astype(np.float32)
+    padded = np.pad(image - mean, ((half, after[0]), (half, after[1])), mode="reflect")
     view = np.lib.stride_tricks.sliding_window_view(padded, (TILE_PX, TILE_PX))[::half, ::half]
+    rise = (0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(TILE_PX) + 0.5) / TILE_PX)).astype(np.float32)
     fy = np.fft.fftfreq(TILE_PX).astype(np.float32)
     fx = np.fft.rfftfreq(TILE_PX).astype(np.float32)
     shift = local_px.astype(np.float32)
     ramp_y = np.exp(-2j * np.pi * shift[..., 0, None] * fy).astype(np.complex64)
     ramp_x = np.exp(-2j * np.pi * shift[..., 1, None] * fx).astype(np.complex64)
-    tiles = fft.irfft2(fft.rfft2(view) * (ramp_y[..., :, None] * ramp_x[..., None, :]), s=(TILE_PX, TILE_PX))
-    rise = (0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(TILE_PX) + 0.5) / TILE_PX)).astype(np.float32)
-    tiles *= rise[:, None] * rise[None, :]
+    # weighted before the shift, a tile has no step at its border, and windows shifted alike still add up to 1
+    tiles_ft = fft.rfft2(view * (rise[:, None] * rise[None, :]))
+    tiles = fft.irfft2(tiles_ft * (ramp_y[..., :, None] * ramp_x[..., None, :]), s=(TILE_PX, TILE_PX))
     out = np.zeros_like(padded)
     for i in range(rows):
         for j in range(columns):
             out[i * half : i * half + TILE_PX, j * half : j * half + TILE_PX] += tiles[i, j]
-    return out[half : half + image.shape[0], half : half + image.shape[1]]
+    return np.asarray(out[half : half + image.shape[0], half : half + image.shape[1]] + mean)
 
 
 def tile_centres(side_px: int) -> Array:
