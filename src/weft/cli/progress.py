@@ -26,7 +26,7 @@ def run_progress(*, quiet: bool = False, every_s: float = LINE_EVERY_S) -> Itera
     Parameters
     ----------
     quiet : bool
-        Show failures only.
+        Show nothing.
     every_s : float
         Seconds between lines where there is no terminal.
     """
@@ -42,7 +42,7 @@ def run_progress(*, quiet: bool = False, every_s: float = LINE_EVERY_S) -> Itera
 
 
 def plain_progress(*, quiet: bool = False, every_s: float = LINE_EVERY_S) -> Listener:
-    """Return a listener that writes plain lines; see `run_progress`."""
+    """Return a listener that writes plain lines; see `run_progress`. Failures are counted here and listed at the end."""
     pace = _Pace()
     last = time.monotonic()
 
@@ -50,16 +50,13 @@ def plain_progress(*, quiet: bool = False, every_s: float = LINE_EVERY_S) -> Lis
         nonlocal last
         kind = event["event"]
         pace.hear(event)
-        failure = _failure(event)
-        if failure:
-            message(failure)
         if quiet:
             return
         if kind == "run_started" and pace.total:
             message(f"{pace.total} to do, {event['up_to_date']} up to date, {event['dropped']} left out")
         elif kind in {"item_done", "item_failed"} and time.monotonic() - last >= every_s:
             last = time.monotonic()
-            message(f"{pace.done} of {pace.total} done, {pace.text()}")
+            message(f"{pace.done} of {pace.total} done{pace.failures()}, {pace.text()}")
 
     return listen
 
@@ -100,6 +97,7 @@ class _Pace:
         self.began = time.monotonic()
         self.total = 0
         self.done = 0
+        self.failed = 0
 
     def hear(self, event: Mapping[str, Any]) -> None:
         """Count an event."""
@@ -108,6 +106,11 @@ class _Pace:
             self.began = time.monotonic()
         elif event["event"] in {"item_done", "item_failed"} and event.get("total"):
             self.done += 1
+            self.failed += event["event"] == "item_failed"
+
+    def failures(self) -> str:
+        """Return how many failed in words; empty if none."""
+        return f", {self.failed} of them failed" if self.failed else ""
 
     def text(self) -> str:
         """Return rate and time left in words."""
