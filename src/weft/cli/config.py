@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -11,7 +12,7 @@ from weft.cli.verb import DryRun, Here, make_app
 from weft.errors import UsageError
 from weft.settings.describe import KeyInfo, describe_key, describe_settings, iterate_keys, nearest, parse_words
 from weft.settings.explain import shown
-from weft.settings.file import SETTINGS_FILE, changed_settings, read_settings, with_value
+from weft.settings.file import changed_settings, find_settings, with_value
 
 app = make_app(
     "config",
@@ -46,14 +47,13 @@ def set_(
     """Change one setting in weft.toml; comments and order stay."""
     from weft.io.atomic import write_text
 
-    project = call.project()
+    file = find_settings(call.folder, is_exact=call.is_named)
     info = describe_key(key)
     if len(words) not in {1, *info.words}:
         raise UsageError(f"weft config set {key}: give {info.allowed} after it")
-    file = project.folder / SETTINGS_FILE
-    before = getattr(getattr(read_settings(file), info.table), info.key)
-    text = with_value(file.read_text(encoding="utf-8"), key, parse_words(info, words))
-    value = _value_in(text, info)
+    old = file.read_text(encoding="utf-8")
+    text = with_value(old, key, parse_words(info, words))
+    before, value = _value_in(old, info), _value_in(text, info)
     if not dry_run:
         write_text(file, text)
     if call.json:
@@ -111,9 +111,5 @@ def _chosen(keys: tuple[str, ...]) -> list[KeyInfo]:
 
 
 def _value_in(text: str, info: KeyInfo) -> Any:
-    import tomllib
-
-    from weft.settings.file import make_settings
-
-    settings = make_settings(tomllib.loads(text))
-    return getattr(getattr(settings, info.table), info.key)
+    """Return a key's value as the file has it, right or wrong; its default if it is not there."""
+    return tomllib.loads(text).get(info.table, {}).get(info.key, info.default)

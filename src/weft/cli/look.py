@@ -22,6 +22,7 @@ __all__ = ["Look", "look_at"]
 
 DEEPEST = 4
 MOST_FILES = 200_000
+MOST_GAINS = 30  # more files with such a name are movies
 SAMPLES = 3  # files of a group that are opened: first, middle, last
 _MADE_BY_US = {"weft", "truth"}
 _NO_IMAGE = {".mdoc", ".xml", ".txt", ".json", ".toml", ".star", ".log", ".pdf", ".png", ".jpg", ".py", ".csv", ".md"}
@@ -82,6 +83,7 @@ def look_at(folder: Path, given: Mapping[str, Any]) -> Look:
         Keys of ``[input]`` that the user has told already; they are not searched for.
     """
     files = list(_files(folder))
+    gains = _gain_files(files)
     notes = _Notes()
     movies = None
     if "movies" in given:
@@ -89,7 +91,7 @@ def look_at(folder: Path, given: Mapping[str, Any]) -> Look:
         paths = [folder / name for name in sorted(names)]
         movies = _group(folder, "", paths) if paths else None
     else:
-        movies = _find_movies(folder, files, notes)
+        movies = _find_movies(folder, [path for path in files if path not in gains], notes)
     if movies is None:
         notes.doubts.append(
             "no movies were found (MRC, TIFF or EER with several frames); say where they are: "
@@ -100,7 +102,7 @@ def look_at(folder: Path, given: Mapping[str, Any]) -> Look:
     if "mdocs" not in given:
         _find_mdocs(folder, files, notes)
     if "gain" not in given:
-        _find_gain(folder, files, movies, notes)
+        _find_gain(folder, sorted(gains), movies, notes)
     return Look(notes.settings, tuple(notes.found), tuple(notes.doubts))
 
 
@@ -126,8 +128,7 @@ def _find_movies(folder: Path, files: Sequence[Path], notes: _Notes) -> _Group |
     by_place: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for path in files:
         ending = path.suffix.lower()
-        is_gain = _GAIN_NAME.search(path.name) or ending in _GAIN_ENDINGS
-        if ending and ending not in _NO_IMAGE and not is_gain:
+        if ending and ending not in _NO_IMAGE:
             by_place[path.parent, path.suffix].append(path)
     found = [_group(place, ending, paths) for (place, ending), paths in by_place.items()]
     groups = [group for group in found if group is not None]
@@ -142,7 +143,7 @@ def _find_movies(folder: Path, files: Sequence[Path], notes: _Notes) -> _Group |
         all_files = tuple(path for group in (best, *twins) for path in group.files)
         best = _Group(best.folder.parent, best.ending, all_files, best.infos)
     else:
-        pattern = _pattern(best, folder, files)
+        pattern = _pattern(best, folder)
         for other in movies[1:4]:
             notes.doubts.append(
                 f"{len(other.files)} more image files are in {other.folder} (*{other.ending}) and left alone"
@@ -151,14 +152,14 @@ def _find_movies(folder: Path, files: Sequence[Path], notes: _Notes) -> _Group |
     return best
 
 
-def _pattern(group: _Group, folder: Path, files: Sequence[Path]) -> str:
+def _pattern(group: _Group, folder: Path) -> str:
     """Return a pattern for the group's files, and for no others beside them (a gain reference among them)."""
-    alike = [path for path in files if path.parent == group.folder and path.suffix == group.ending]
+    alike = [path for path in group.folder.glob(f"*{group.ending}") if not path.name.startswith(".")]
     beginning = ""
     if len(alike) > len(group.files):
         first, last = min(path.name for path in group.files), max(path.name for path in group.files)
-        same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
-        beginning = first[:same]
+        same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(group.ending))
+        beginning = re.sub(r"\d.*", "", first[:same])  # numbers go on: TS_01_00 would miss TS_01_010
     return f"{_relative(group.folder, folder)}{beginning}*{group.ending}"
 
 
@@ -233,10 +234,18 @@ def _find_mdocs(folder: Path, files: Sequence[Path], notes: _Notes) -> None:
         )
 
 
-def _find_gain(folder: Path, files: Sequence[Path], movies: _Group | None, notes: _Notes) -> None:
+def _gain_files(files: Sequence[Path]) -> set[Path]:
+    """Return the files that are gain references by ending, or by name if they hold one image only."""
+    by_ending = {path for path in files if path.suffix.lower() in _GAIN_ENDINGS}
+    by_name = [path for path in files if _GAIN_NAME.search(path.stem) and path.suffix.lower() not in _NO_IMAGE]
+    if len(by_name) > MOST_GAINS:
+        return by_ending
+    groups = {path: _group(path.parent, path.suffix, [path]) for path in by_name}
+    return by_ending | {path for path, group in groups.items() if group is not None and group.frames == 1}
+
+
+def _find_gain(folder: Path, found: Sequence[Path], movies: _Group | None, notes: _Notes) -> None:
     """Note the gain reference, if there is one and the movies are integers."""
-    found = [path for path in files if _GAIN_NAME.search(path.stem) or path.suffix.lower() in _GAIN_ENDINGS]
-    found = [path for path in found if path.suffix.lower() not in _NO_IMAGE]
     if not found:
         return
     names = ", ".join(path.name for path in found[:4])
@@ -271,7 +280,8 @@ def _orient(gain: Path, movies: _Group | None, notes: _Notes) -> None:
     elif (height, width) != (info.height, info.width):
         notes.doubts.append(
             f"{gain.name} is {width} × {height}, the movies are {info.width} × {info.height}: "
-            "it does not fit them; look for the right one"
+            "it does not fit them and is not used; look for the right one"
         )
+        del notes.settings["input"]["gain"]
         return
     notes.doubts.append("the gain's flips cannot be told from its size; compare with the microscope's notes")

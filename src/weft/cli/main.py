@@ -79,7 +79,7 @@ def _run(words: list[str]) -> int:
     if "--version" in words[:1]:
         say(f"weft {__version__}")
         return 0
-    verb = next((word for word in words if not word.startswith("-")), None)
+    verb = _verb_in(words)
     if verb is None or words[0] in {"-h", "--help", "help"}:
         others = [word for word in words if word not in {"-h", "--help", "help"}]
         if others and others[0] in VERBS:
@@ -90,6 +90,15 @@ def _run(words: list[str]) -> int:
         raise UsageError(_unknown(verb))
     words.remove(verb)
     return _call(verb, words)
+
+
+def _verb_in(words: Sequence[str]) -> str | None:
+    """Return the first word that is no flag; the folder after ``-C`` is none."""
+    before = ["", *words]
+    for word, previous in zip(words, before, strict=False):
+        if not word.startswith("-") and previous not in {"-C", "--project"}:
+            return word
+    return None
 
 
 def _call(verb: str, words: list[str]) -> int:

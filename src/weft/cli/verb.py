@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "DryRun", "Here", "call_verb", "make_app"]
 
-_SETTING = re.compile(r"--(?P<off>no-)?(?P<table>[a-z]+)\.(?P<key>[^=]*)(?:=(?P<value>.*))?", re.DOTALL)
+_SETTING = re.compile(r"--(?P<table>[a-z]+)\.(?P<off>no-)?(?P<key>[^=]*)(?:=(?P<value>.*))?", re.DOTALL)
 
 DryRun = Annotated[bool, Parameter(name=("--dry-run", "-n"), negative="", help="Tell what would be done; do nothing.")]
 

@@ -16,7 +16,15 @@ from weft.settings.describe import KeyInfo, describe_key, describe_settings
 from weft.settings.explain import explain
 from weft.settings.schema import Settings
 
-__all__ = ["SETTINGS_FILE", "changed_settings", "make_settings", "read_settings", "settings_text", "with_value"]
+__all__ = [
+    "SETTINGS_FILE",
+    "changed_settings",
+    "find_settings",
+    "make_settings",
+    "read_settings",
+    "settings_text",
+    "with_value",
+]
 
 SETTINGS_FILE = "weft.toml"
 Overrides = Mapping[str, Mapping[str, Any]]
@@ -46,6 +54,28 @@ def read_settings(path: Path, overrides: Overrides | None = None) -> Settings:
     """
     text = _read_text(path)
     return make_settings(_parse(text, path.name), overrides, text=text, file=path.name)
+
+
+def find_settings(start: Path, *, is_exact: bool = False) -> Path:
+    """Return the ``weft.toml`` of the project that a folder lies in, whether it can be understood or not.
+
+    Parameters
+    ----------
+    start : Path
+        Where to look, and above.
+    is_exact : bool
+        Do not look above.
+
+    Raises
+    ------
+    MissingError
+        If there is none.
+    """
+    start = start.resolve()
+    for folder in (start,) if is_exact else (start, *start.parents):
+        if (folder / SETTINGS_FILE).is_file():
+            return folder / SETTINGS_FILE
+    raise MissingError(f"{start}: no {SETTINGS_FILE} here; make one with `weft init`")
 
 
 def make_settings(

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from weft.cli.main import VERBS, _module, main
+from weft.errors import WeftError
+
+
+def run(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    code = main(words)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with three empty movies, being the current folder."""
+    (tmp_path / "frames").mkdir()
+    for name in ("TS_01_001_0.0", "TS_01_002_3.0", "TS_02_001_0.0"):
+        (tmp_path / "frames" / f"{name}.mrc").write_bytes(b"\0" * 2048)
+    (tmp_path / "weft.toml").write_text("[ctf]\nwindow_px = 256\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(["--help"], capsys)
+    assert code == 0
+    for verb, line in VERBS.items():
+        assert f"{verb} " in out
+        assert line in out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_that_starts_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run([verb, "--help"], capsys)
+    assert code == 0
+    assert out.startswith(f"Example:\n\n  weft {verb}")
+    assert importlib.import_module(f"weft.cli.{_module(verb)}").__doc__
+
+
+def test_help_of_weft_loads_no_heavy_library() -> None:
+    heavy = "{'torch', 'numpy', 'scipy', 'pandas', 'pydantic', 'rich', 'cyclopts', 'fastapi'}"
+    code = f"import sys; from weft.cli.main import main; main(['--help']); print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_verbs_that_do_not_compute_do_not_load_torch(project: Path) -> None:
+    (project / "weft").mkdir()
+    for words in (["ls"], ["status"], ["config", "diff"], ["run", "-n"], ["show", "TS_02"], ["drop", "-n", "TS_02"]):
+        code = f"import sys; from weft.cli.main import main; main({words}); sys.exit('torch' in sys.modules)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (words, done.stderr)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"], capsys)[1].startswith("weft 0.")
+
+
+def test_no_words_print_the_help_and_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run([], capsys)
+    assert code == 2
+    assert "weft init" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["rnu"], 2, "weft rnu: there is no such verb; did you mean `weft run`?"),
+        (["drop"], 2, "name at least one movie"),
+        (["drop", "TS_01"], 2, '"TS_01" fits 2 items: TS_01_001_0.0, TS_01_002_3.0'),
+        (["drop", "TS_03"], 3, '"TS_03" fits none of 3 items; the nearest name is TS_0'),
+        (["run", "--ctf.rang_A", "40", "5"], 3, "ctf.rang_A: there is no such setting; the nearest is ctf.range_A"),
+        (["run", "--ctf.range_A", "40"], 2, "--ctf.range_A: give two numbers after it"),
+        (["run", "--input.bin", "-3"], 3, "command line: input.bin = -3: must be a number at least 0"),
+        (["run", "--nonsense"], 2, "Unknown option: --nonsense"),
+        (["undo"], 3, "there is no decision to undo"),
+        (["undo", "everything"], 2, "'everything' makes no sense here"),
+        (["ls", "--sort", "colour"], 2, "choose one of name"),
+        (["config", "set", "ctf.range_A", "1", "2", "3"], 2, "give two numbers after it"),
+        (["config", "get", "ctff"], 2, "the nearest is [ctf]"),
+        (["-C", "elsewhere", "ls"], 3, "no weft.toml here"),
+        (["retry"], 3, "no movie has failed"),
+        (["simulate", "x", "--ctf.window_px", "64"], 2, "takes no settings"),
+        (["simulate", "x", "--frames", "0"], 3, "frames = 0"),
+        (["init"], 2, "is there already"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_their_exit_code(
+    words: list[str], code: int, sentence: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, out, err = run(words, capsys)
+    assert found == code
+    assert sentence in err
+    assert len(err.strip().splitlines()) == 1
+    assert "Traceback" not in err
+    assert out == ""
+    assert project.is_dir()
+
+
+def test_outside_of_a_project_the_way_out_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(["ls"], capsys)
+    assert code == 3
+    assert "make one with `weft init`" in err
+
+
+def test_a_project_without_movies_says_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(["run", "--input.movies", "nothing/*.mrc"], capsys)
+    assert code == 3
+    assert 'no movie fits input.movies = "nothing/*.mrc"' in err
+    assert not (project / "weft").exists()
+
+
+def test_flags_may_stand_before_the_verb_and_the_project_above(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project / "frames")
+    code, out, _ = run(["--json", "ls"], capsys)
+    assert code == 0
+    document = json.loads(out)
+    assert document["schema"] == "weft.ls/1"
+    assert [movie["state"] for movie in document["movies"]] == ["new"] * 3
+
+
+def test_dry_run_lists_stages_and_reasons_and_writes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(["run", "--dry-run", "TS_01_001"], capsys)
+    assert code == 0
+    assert "TS_01_001_0.0  motion, average, ctf, mask  not yet done" in out
+    assert "1 of 1 movies would be processed" in out
+    assert not (project / "weft" / "records").exists()
+
+
+def test_a_switch_may_be_given_in_all_its_forms(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, value in (
+        (["--ctf.enabled", "no"], "false"),
+        (["--ctf.no-enabled"], "false"),
+        (["--ctf.enabled=off"], "false"),
+        (["--ctf.enabled"], "true"),
+    ):
+        code, out, _ = run(["config", "get", "ctf.enabled", *words], capsys)
+        assert code == 0
+        assert out.strip() == value
+    assert project.is_dir()
+
+
+def test_config_set_changes_the_file_and_diff_shows_it(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["config", "set", "ctf.range_A", "30", "4"], capsys)[1].startswith("ctf.range_A = [30, 4] (was [40, 5])")
+    assert run(["config", "get", "ctf.range_A"], capsys)[1] == "[30, 4]\n"
+    out = run(["config", "diff"], capsys)[1]
+    assert out.splitlines() == ["ctf.window_px = 256  # default: 512", "ctf.range_A = [30, 4]  # default: [40, 5]"]
+    before = (project / "weft.toml").read_text()
+    run(["config", "set", "input.bin", "1", "--dry-run"], capsys)
+    assert (project / "weft.toml").read_text() == before
+
+
+def test_config_set_mends_a_wrong_file(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "weft.toml").write_text("[ctf]\nwindow_px = 255\n")
+    assert run(["ls"], capsys)[0] == 3
+    assert run(["config", "set", "ctf.window_px", "256"], capsys)[0] == 0
+    assert run(["ls"], capsys)[0] == 0
+
+
+def test_config_schema_is_the_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(["config", "schema", "--json"], capsys)
+    assert "range_A" in json.loads(out)["json_schema"]["$defs"]["CtfSettings"]["properties"]
+
+
+def test_unexpected_errors_are_kept_in_a_file(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_words: list[str]) -> int:
+        raise KeyError("lost")
+
+    (project / "weft" / "log").mkdir(parents=True)
+    monkeypatch.setattr("weft.cli.main._run", broken)
+    code, _, err = run(["ls"], capsys)
+    assert code == 70
+    kept = next((project / "weft" / "log").glob("bug-*.txt"))
+    assert str(kept) in err
+    assert "KeyError" in kept.read_text()
+    with pytest.raises(KeyError):
+        main(["ls", "--debug"])
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (KeyboardInterrupt(), 130, "stopped"),
+        (MemoryError(), 5, "not enough memory"),
+        (OSError(28, "No space left on device", "/data/x.mrc"), 5, "/data/x.mrc: No space left on device"),
+        (WeftError("planned"), 70, "planned"),
+    ],
+)
+def test_other_ends(
+    error: BaseException,
+    code: int,
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(_words: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr("weft.cli.main._run", broken)
+    found, _, err = run(["ls"], capsys)
+    assert found == code
+    assert sentence in err
