@@ -11,7 +11,7 @@ from weft import __version__
 from weft.cli.output import message, say
 from weft.errors import UsageError, WeftError
 
-__all__ = ["GROUPS", "VERBS", "main"]
+__all__ = ["GROUPS", "VERBS", "help_text", "main", "module_of"]
 
 GROUPS: dict[str, dict[str, str]] = {
     "Start": {
@@ -104,11 +104,11 @@ def _verb_in(words: Sequence[str]) -> str | None:
 def _call(verb: str, words: list[str]) -> int:
     from weft.cli.verb import call_verb
 
-    module = importlib.import_module(f"weft.cli.{_module(verb)}")
+    module = importlib.import_module(f"weft.cli.{module_of(verb)}")
     return call_verb(module.app, verb, words)
 
 
-def _module(verb: str) -> str:
+def module_of(verb: str) -> str:
     """Return the file of a verb: its name, with a trailing underscore where Python has the word itself."""
     return {"import": "import_"}.get(verb, verb.replace("-", "_"))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from weft.cli.main import VERBS, _module, main
+from weft.cli.main import VERBS, main, module_of
 from weft.errors import WeftError
 
 
@@ -43,7 +43,7 @@ def test_every_verb_has_help_that_starts_with_an_example(verb: str, capsys: pyte
     code, out, _ = run([verb, "--help"], capsys)
     assert code == 0
     assert out.startswith(f"Example:\n\n  weft {verb}")
-    assert importlib.import_module(f"weft.cli.{_module(verb)}").__doc__
+    assert importlib.import_module(f"weft.cli.{module_of(verb)}").__doc__
 
 
 def test_help_of_weft_loads_no_heavy_library() -> None:
