@@ -29,7 +29,10 @@ def ls(
     state: Annotated[
         str, Parameter(help="Only these states or verdicts, with commas: new, done, failed, dropped, good, weak.")
     ] = "",
-    sort: Annotated[str, Parameter(help=f"By which column: {', '.join(_SORTABLE)}; a leading - turns it.")] = "name",
+    sort: Annotated[
+        str,
+        Parameter(allow_leading_hyphen=True, help=f"By which column: {', '.join(_SORTABLE)}; a leading - turns it."),
+    ] = "name",
     call: Here,
 ) -> int:
     """List the movies with tilt, defocus, resolution, motion and masked area."""

@@ -216,3 +216,14 @@ def test_other_ends(
     found, _, err = run(["ls"], capsys)
     assert found == code
     assert sentence in err
+
+
+def test_simulate_writes_movies_with_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["simulate", str(tmp_path / "set"), "--series", "1", "--tilt-max", "0", "--height", "128", "--width", "128"]
+    assert run([*words, "--frames", "2", "--dry-run"], capsys)[1].startswith("would write 1 movies of 2 frames")
+    code, out, err = run([*words, "--frames", "2", "--seed", "5"], capsys)
+    assert code == 0
+    assert "1 movies in" in out
+    assert "simulated 1 of 1 movies" in err
+    assert (tmp_path / "set" / "truth" / "truth.json").exists()
+    assert "lies here already" in run([*words, "--frames", "2"], capsys)[2]
