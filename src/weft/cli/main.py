@@ -11,7 +11,7 @@ from weft import __version__
 from weft.cli.output import message, say
 from weft.errors import UsageError, WeftError
 
-__all__ = ["GROUPS", "VERBS", "help_text", "main", "module_of"]
+__all__ = ["GROUPS", "VERBS", "call_words", "help_text", "main", "module_of"]
 
 GROUPS: dict[str, dict[str, str]] = {
     "Start": {
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:
-        return _run(words)
+        return call_words(words)
     except WeftError as error:
         if debug:
             raise
@@ -74,8 +74,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return report(error, words)
 
 
-def _run(words: list[str]) -> int:
-    """Find the verb and call it."""
+def call_words(words: list[str]) -> int:
+    """Find the verb and call it.
+
+    Raises
+    ------
+    UsageError
+        If there is no such verb.
+    WeftError
+        Whatever the verb raises.
+    """
     if "--version" in words[:1]:
         say(f"weft {__version__}")
         return 0

@@ -183,7 +183,7 @@ def test_unexpected_errors_are_kept_in_a_file(
         raise KeyError("lost")
 
     (project / "weft" / "log").mkdir(parents=True)
-    monkeypatch.setattr("weft.cli.main._run", broken)
+    monkeypatch.setattr("weft.cli.main.call_words", broken)
     code, _, err = run(["ls"], capsys)
     assert code == 70
     kept = next((project / "weft" / "log").glob("bug-*.txt"))
@@ -212,7 +212,7 @@ def test_other_ends(
     def broken(_words: list[str]) -> int:
         raise error
 
-    monkeypatch.setattr("weft.cli.main._run", broken)
+    monkeypatch.setattr("weft.cli.main.call_words", broken)
     found, _, err = run(["ls"], capsys)
     assert found == code
     assert sentence in err
