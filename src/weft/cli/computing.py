@@ -112,6 +112,8 @@ def tell_summary(call: Call, project: Project, summary: RunSummary) -> None:
     facts += [f"{count} {word}" for count, word in _others(summary) if count]
     if not call.quiet:
         say(f"{', '.join(facts)} in {duration_text(summary.seconds)}; results in {project.out}")
+        if call.overrides:
+            message("settings given as flags hold for this call only; `weft config set` keeps them")
         message(_next_step(project))
     if summary.failed:
         shown = summary.failed[:SHOWN_FAILURES]

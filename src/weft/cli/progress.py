@@ -13,7 +13,7 @@ from weft.cli.output import is_terminal, message
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["Listener", "duration_text", "plain_progress", "run_progress"]
+__all__ = ["Listener", "duration_text", "plain_progress", "rate_text", "run_progress"]
 
 Listener = Callable[[dict[str, Any]], None]
 LINE_EVERY_S = 30.0
@@ -114,13 +114,22 @@ class _Pace:
 
     def text(self) -> str:
         """Return rate and time left in words."""
-        seconds = time.monotonic() - self.began
-        if not self.done or seconds <= 0:
-            return ""
-        rate = self.done / seconds
-        left = max(0, self.total - self.done) / rate
-        speed = f"{rate * 60:.1f} movies/min" if rate < 1 else f"{rate:.1f} movies/s"
-        return f"{speed}, about {duration_text(left)} left"
+        return rate_text(self.done, self.total, time.monotonic() - self.began)
+
+
+def rate_text(done: int, total: int, seconds: float) -> str:
+    """Return rate and time left in words; empty if they cannot be told yet.
+
+    Examples
+    --------
+    >>> rate_text(10, 40, 120)
+    '5.0 movies/min, about 6 min 0 s left'
+    """
+    if not done or seconds <= 0:
+        return ""
+    rate = done / seconds
+    speed = f"{rate * 60:.1f} movies/min" if rate < 1 else f"{rate:.1f} movies/s"
+    return f"{speed}, about {duration_text(max(0, total - done) / rate)} left"
 
 
 def duration_text(seconds: float) -> str:

@@ -177,3 +177,22 @@ def test_neutral_of_a_failure_has_its_name_only(tmp_path: Path) -> None:
 def test_neutral_without_rings_has_no_ctf(tmp_path: Path) -> None:
     record = make_record("a_1", defocus_A=float("nan"), verdict=Verdict.FAILED)
     assert "ctf" not in to_neutral(record, tmp_path)
+
+
+def test_status_tells_how_far_a_living_run_is(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from weft.pipeline.progress import RunLog
+    from weft.state.locks import claim
+
+    out = project / "weft"
+    held = claim(out / "claims" / "run-x.claim", settings="s")
+    assert held is not None
+    log = RunLog(out)
+    log.emit("run_started", total=4, up_to_date=0, dropped=0)
+    log.emit("item_done", item="a_1", done=1, total=4)
+    with log.path.open("a") as file:
+        file.write('{"t": "torn')
+    runs = json.loads(printed(["status", "--json"], capsys))["runs"]
+    assert [(run["done"], run["total"]) for run in runs] == [(1, 4)]
+    assert ", 1 of 4" in printed(["status"], capsys)
+    held.release()
+    assert "at work" not in printed(["status", "--follow"], capsys)
