@@ -1,0 +1,102 @@
+"""What a gold sphere looks like: absorption and phase of its exit wave, propagated to the defocus."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft as sfft
+from numpy.typing import NDArray
+
+from weft.conventions import electron_wavelength_A
+from weft.fiducials.sample import WORKING_PIXEL_A
+from weft.fields import CtfFit
+
+__all__ = ["Optics", "bead_contrast", "optics_of"]
+
+GOLD_INNER_POTENTIAL_V = 27.0  # mean inner potential of gold, 21 to 30 V in the literature
+GOLD_MEAN_FREE_PATH_A = 60.0  # of scattering out of the aperture at 300 kV: intensity falls as exp(-t / 60 Å)
+_REST_ENERGY_KEV = 510.99895
+_FINE = 4  # samples a working pixel
+_B_FACTOR_A2 = 100.0  # amplitude envelope exp(-B k² / 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Optics:
+    """What shapes the fringes around a bead; positive defocus is underfocus."""
+
+    defocus_A: float
+    voltage_kV: float = 300.0
+    cs_mm: float = 2.7
+    phase_shift_deg: float = 0.0
+
+
+def optics_of(ctf: CtfFit | None) -> list[Optics]:
+    """Return the optics that beads of an average may have: at the mean defocus and towards both ends of its slope.
+
+    Without a fit the common range of underfocus is tried.
+    """
+    if ctf is None or not math.isfinite(ctf.defocus_A):
+        return [Optics(defocus) for defocus in (10_000.0, 22_000.0, 38_000.0)]
+    slope = math.hypot(ctf.gradient_x, ctf.gradient_y)
+    reach = 1500.0 * slope if math.isfinite(slope) else 0.0  # Å: most of a field lies within 1500 Å of its centre line
+    phase = ctf.phase_shift_deg if math.isfinite(ctf.phase_shift_deg) else 0.0
+    steps = (0.0,) if reach < 800 else (-reach, 0.0, reach)  # noqa: PLR2004 (800 Å of defocus move fringes by under a pixel)
+    return [Optics(max(2000.0, ctf.defocus_A + step), ctf.voltage_kV, ctf.cs_mm, phase) for step in steps]
+
+
+def bead_contrast(
+    radius_A: float, optics: Optics, *, offset_px: tuple[float, float] = (0.0, 0.0), margin_A: float = 160.0
+) -> NDArray[np.float32]:
+    """Return the contrast (intensity - 1) of a gold sphere at the working scale.
+
+    Parameters
+    ----------
+    radius_A : float
+        Of the sphere.
+    optics : Optics
+        At the sphere's height.
+    offset_px : tuple of float
+        Place (y, x) of its centre from the middle pixel's centre.
+    margin_A : float
+        Shown around the sphere.
+
+    Returns
+    -------
+    ndarray, shape (n, n), float32
+        n is odd; the middle pixel is n // 2.
+
+    Notes
+    -----
+    Exit wave exp(t (i σ V - 1 / (2 Λ))), t the thickness passed; intensity after multiplication of the wave's
+    transform with exp(i χ), χ = π λ Δf k² - ½ π Cs λ³ k⁴ + phase shift (Reimer & Kohl, Transmission Electron
+    Microscopy, ch. 6). The phase shift acts on what was scattered.
+    """
+    n = 2 * math.ceil((radius_A + margin_A) / WORKING_PIXEL_A) + 1
+    fine = sfft.next_fast_len(n * _FINE + 2 * int(100 / WORKING_PIXEL_A) * _FINE)
+    step = WORKING_PIXEL_A / _FINE
+    first = (fine - n * _FINE) // 2
+    grid = (np.arange(fine) - first + 0.5) / _FINE - 0.5 - n // 2  # working pixels from the middle pixel's centre
+    d2 = ((grid[:, None] - offset_px[0]) ** 2 + (grid[None, :] - offset_px[1]) ** 2) * WORKING_PIXEL_A**2
+    thickness = 2 * np.sqrt(np.maximum(radius_A**2 - d2, 0))
+    scattered = (
+        np.exp(
+            thickness * complex(-0.5 / GOLD_MEAN_FREE_PATH_A, _interaction(optics.voltage_kV) * GOLD_INNER_POTENTIAL_V)
+        )
+        - 1
+    )
+    lam = electron_wavelength_A(optics.voltage_kV)
+    k = sfft.fftfreq(fine, step)
+    k2 = k[:, None] ** 2 + k[None, :] ** 2
+    chi = math.pi * lam * optics.defocus_A * k2 - 0.5 * math.pi * optics.cs_mm * 1e7 * lam**3 * k2**2
+    transfer = np.exp(1j * (chi + math.radians(optics.phase_shift_deg)) - 0.25 * _B_FACTOR_A2 * k2)
+    intensity = np.abs(1 + sfft.ifft2(sfft.fft2(scattered) * transfer)) ** 2 - 1
+    inner = intensity[first : first + n * _FINE, first : first + n * _FINE]
+    return inner.reshape(n, _FINE, n, _FINE).mean((1, 3)).astype(np.float32)
+
+
+def _interaction(voltage_kV: float) -> float:
+    """Return σ in rad / (V Å)."""
+    ratio = (_REST_ENERGY_KEV + voltage_kV) / (2 * _REST_ENERGY_KEV + voltage_kV)
+    return 2 * math.pi * ratio / (electron_wavelength_A(voltage_kV) * voltage_kV * 1e3)
