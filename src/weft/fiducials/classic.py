@@ -6,6 +6,7 @@ protein, carbon and ice far below; and the fit leaves little over.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,16 +23,21 @@ __all__ = ["find_spots"]
 
 _DIAMETERS_A = (50.0, 60.0, 75.0, 90.0, 105.0, 125.0, 150.0, 180.0, 215.0, 260.0)
 _MARGIN_A = 40.0  # of the surroundings that each fit looks at
-_LEAST_SIGMAS = 4.0  # candidates; how sure they are follows from more than this
+_LEAST_MERIT = 2.0  # of candidates; how sure they are follows from more than this
 _SURE_SIGMAS, _SIGMAS_WIDTH = 7.0, 0.6
 _SURE_STRENGTH, _STRENGTH_WIDTH = 0.5, 0.05
 _SURE_QUALITY, _QUALITY_WIDTH = 0.55, 0.05
 _MODEL_ERROR = 0.15  # of a bead's own contrast: real beads are not quite spheres of known defocus
 _LEAST_PROBABILITY = 0.02
+_LEAST_STRENGTH = 0.2
+_KIND_QUALITY = 0.8
+_OUTSIDE = 0.45  # of its probability is left to a bead whose centre lies outside the field
+_SIZES = (0.9, 1.0, 1.1)  # of the common diameter: a batch varies by some percent
 _SIZE_SPREAD = 0.75  # beads of a batch lie within this factor of each other
-_ROUNDS = 3  # of taking out what was found and looking again
+_ROUNDS = 2  # of taking out what was found and looking again
 _NEAR = 0.75  # centres of two beads are at least this many diameters apart in one round
 _MOST_CANDIDATES = 2000
+_LEAST_SEEN = 0.15  # of a template must lie in the field
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +50,25 @@ class _Fit:
     sigmas: NDArray[np.float32]
     quality: NDArray[np.float32]
 
+    @property
+    def merit(self) -> NDArray[np.float32]:
+        """What sizes and places are compared by."""
+        return self.sigmas * self.quality
+
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     spot: Spot
     diameter_A: float
     sigmas: float
+    strength: float
+    quality: float
     template: NDArray[np.float32]
 
 
-def find_spots(flat: Flat, optics: list[Optics], diameter_A: float | None) -> tuple[list[Spot], float | None]:
+def find_spots(
+    flat: Flat, optics: list[Optics], diameter_A: float | None, threads: int = 1
+) -> tuple[list[Spot], float | None]:
     """Return beads and the diameter (Å) that they have in common.
 
     Parameters
@@ -64,6 +79,8 @@ def find_spots(flat: Flat, optics: list[Optics], diameter_A: float | None) -> tu
         Tried at each place.
     diameter_A : float or None
         Of the beads; found from the image if not known.
+    threads : int
+        Of the Fourier transforms.
 
     Returns
     -------
@@ -72,98 +89,107 @@ def find_spots(flat: Flat, optics: list[Optics], diameter_A: float | None) -> tu
     """
     if flat.is_blank:
         return [], None
-    sizes = _DIAMETERS_A if diameter_A is None else (diameter_A,)
-    contrast = flat.contrast
-    common: float | None = diameter_A
+    with sfft.set_workers(threads):
+        return _find(flat, optics, diameter_A)
+
+
+def _find(flat: Flat, optics: list[Optics], diameter_A: float | None) -> tuple[list[Spot], float | None]:
+    middle = [optics[len(optics) // 2]]
+    common = diameter_A
+    if common is None:
+        common = _common_diameter(flat, _search(flat, _DIAMETERS_A, middle), middle)
+        if common is None:
+            return [], None
+    sizes = tuple(common * factor for factor in _SIZES)
     found: list[_Candidate] = []
-    for number in range(_ROUNDS):
-        fresh = _search(replace(flat, contrast=contrast), sizes, optics)
-        fresh = [c for c in fresh if number == 0 or not _repeats(c, found)]
-        if not fresh:
-            break
-        if number == 0 and diameter_A is None:
-            common = _common_diameter(flat, fresh, optics)
-            if common is not None:
-                sizes = (common * 0.88, common, common * 1.13)
-                fresh = _search(flat, sizes, optics)
+    contrast = flat.contrast
+    for _ in range(_ROUNDS):
+        fresh = [c for c in _search(replace(flat, contrast=contrast), sizes, optics) if not _repeats(c, found)]
         found += fresh
         contrast = _taken_out(contrast, fresh)
-    found.sort(key=lambda c: -c.spot.probability)
-    return [c.spot for c in found], common if found else None
+    spots = [_at_rim(c.spot, flat.contrast.shape) for c in _told_apart(found)]
+    spots = [spot for spot in spots if spot.probability >= _LEAST_PROBABILITY]
+    spots.sort(key=lambda spot: -spot.probability)
+    return spots, common if spots else None
 
 
 def _search(flat: Flat, sizes: tuple[float, ...], optics: list[Optics]) -> list[_Candidate]:
-    """Return the places where a sphere fits best, each once."""
-    fits = _fits(flat, sizes, optics)
-    best = np.max([fit.sigmas for fit in fits], axis=0)
-    which = np.argmax([fit.sigmas for fit in fits], axis=0)
-    peaks = (best == ndi.maximum_filter(best, 3)) & (best > _LEAST_SIGMAS)
+    """Return the places where a sphere fits best, each once, strongest first; unlikely ones, too."""
+    rim = math.ceil(0.5 * max(sizes) / WORKING_PIXEL_A)
+    fits = _fits(flat, sizes, optics, rim)
+    stack = np.stack([fit.merit for fit in fits])
+    which, best = stack.argmax(0), stack.max(0)
+    peaks = (best == ndi.maximum_filter(best, 3)) & (best > _LEAST_MERIT)
     ys, xs = np.nonzero(peaks)
     order = np.argsort(-best[ys, xs], kind="stable")[:_MOST_CANDIDATES]
     out: list[_Candidate] = []
+    taken = np.zeros((0, 3))
     for y, x in zip(ys[order].tolist(), xs[order].tolist(), strict=True):
         fit = fits[which[y, x]]
-        probability = _probability(float(best[y, x]), float(fit.strength[y, x]), float(fit.quality[y, x]))
-        if probability < _LEAST_PROBABILITY:
+        strength, apart = float(fit.strength[y, x]), _NEAR * fit.diameter_A / WORKING_PIXEL_A
+        near = np.hypot(taken[:, 0] - y, taken[:, 1] - x) < np.maximum(apart, taken[:, 2])
+        if strength < _LEAST_STRENGTH or near.any():
             continue
+        taken = np.vstack([taken, (y, x, apart)])
         dy, dx = _subpixel(best, y, x)
-        spot = Spot(y + dy, x + dx, 0.5 * fit.diameter_A / WORKING_PIXEL_A, probability)
-        candidate = _Candidate(spot, fit.diameter_A, float(best[y, x]), float(fit.strength[y, x]) * fit.template)
-        if not _is_near(candidate, out):
-            out.append(candidate)
+        sigmas, quality = float(fit.sigmas[y, x]), float(fit.quality[y, x])
+        probability = _probability(sigmas, strength, quality)
+        spot = Spot(y + dy - rim, x + dx - rim, 0.5 * fit.diameter_A / WORKING_PIXEL_A, probability)
+        out.append(_Candidate(spot, fit.diameter_A, sigmas, strength, quality, fit.template))
     return out
 
 
-def _fits(flat: Flat, sizes: tuple[float, ...], optics: list[Optics]) -> list[_Fit]:
-    """Fit each template everywhere by correlation, see `_Fit`."""
+def _fits(flat: Flat, sizes: tuple[float, ...], optics: list[Optics], rim: int) -> list[_Fit]:
+    """Fit each template everywhere by correlation, see `_Fit`; maps reach `rim` pixels beyond the field.
+
+    At each place the template's strength and a constant are fitted to the pixels around it that lie in the field:
+    with sums over those, t the template, x the contrast and n their number, the strength is
+    (Σtx - Σt Σx / n) / (Σt² - (Σt)² / n).
+    """
     height, width = flat.contrast.shape
-    templates = [(size, bead_contrast(size / 2, o, margin_A=_MARGIN_A)) for size in sizes for o in optics]
-    reach = max(len(t) for _, t in templates) // 2
-    padded = tuple(sfft.next_fast_len(side + 2 * reach, real=True) for side in (height, width))
-    contrast_ft = sfft.rfft2(_padded(flat.contrast, padded))
-    square_ft = sfft.rfft2(_padded(flat.contrast**2, padded))
+    templates = [(size, [bead_contrast(size / 2, o, margin_A=_MARGIN_A) for o in optics]) for size in sizes]
+    reach = max(len(t) for _, group in templates for t in group) // 2
+    padded = tuple(sfft.next_fast_len(side + 2 * rim + reach, real=True) for side in (height, width))
+    shown = (height + 2 * rim, width + 2 * rim)
 
-    def correlated(spectrum: NDArray[np.complex64], kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    def spectrum(image: NDArray[np.float32]) -> NDArray[np.complex64]:
         canvas = np.zeros(padded, np.float32)
-        half = len(kernel) // 2
+        canvas[rim : rim + height, rim : rim + width] = image
+        return np.asarray(sfft.rfft2(canvas))
+
+    def correlated(image_ft: NDArray[np.complex64], kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+        canvas = np.zeros(padded, np.float32)
         canvas[: len(kernel), : len(kernel)] = kernel
-        canvas = np.roll(canvas, (-half, -half), (0, 1))
-        product = spectrum * np.conj(sfft.rfft2(canvas))
-        return np.asarray(sfft.irfft2(product, padded)[:height, :width], dtype=np.float32)
+        canvas = np.roll(canvas, (-(len(kernel) // 2), -(len(kernel) // 2)), (0, 1))
+        product = image_ft * np.conj(sfft.rfft2(canvas))
+        return np.asarray(sfft.irfft2(product, padded)[: shown[0], : shown[1]], dtype=np.float32)
 
+    contrast_ft, square_ft = spectrum(flat.contrast), spectrum(flat.contrast**2)
+    field_ft = spectrum(np.ones((height, width), np.float32))
+    sigma = np.pad(flat.sigma, rim, mode="edge")
     out = []
-    for size, template in templates:
-        support = _disc(len(template), (0.5 * size + _MARGIN_A) / WORKING_PIXEL_A)
-        count = float(support.sum())
-        mean = float((template * support).sum() / count)
-        kernel = ((template - mean) * support).astype(np.float32)
-        power = float((kernel**2).sum())
-        covariance = correlated(contrast_ft, kernel)
-        local_mean = correlated(contrast_ft, support) / count
-        variance = correlated(square_ft, support) - count * local_mean**2
-        strength = covariance / power
-        sigmas = strength * np.float32(np.sqrt(power)) / flat.sigma
-        spread = 1.4826 * float(np.median(np.abs(sigmas - np.median(sigmas))))
-        sigmas /= np.float32(max(1.0, spread))  # structure makes the response wider than counting noise alone
-        explained = strength * covariance
-        left = variance - explained - count * flat.sigma**2 - _MODEL_ERROR**2 * explained
-        quality = explained / np.maximum(explained + np.maximum(left, 0), 1e-9)
-        out.append(_Fit(size, template, strength, sigmas, quality))
+    for size, group in templates:
+        support = _disc(len(group[0]), (0.5 * size + _MARGIN_A) / WORKING_PIXEL_A)
+        count = np.maximum(correlated(field_ft, support), 1)
+        total = correlated(contrast_ft, support)
+        variance = np.maximum(correlated(square_ft, support) - total**2 / count, 0)
+        for template in group:
+            kernel = ((template - float((template * support).sum() / support.sum())) * support).astype(np.float32)
+            sums = correlated(field_ft, kernel)
+            power = np.maximum(
+                correlated(field_ft, kernel**2) - sums**2 / count, _LEAST_SEEN * float((kernel**2).sum())
+            )
+            covariance = correlated(contrast_ft, kernel) - sums * total / count
+            strength = covariance / power
+            sigmas = covariance / (np.sqrt(power) * sigma)
+            spread = 1.4826 * float(np.median(np.abs(sigmas - np.median(sigmas))))
+            sigmas /= np.float32(max(1.0, spread))  # structure makes the response wider than counting noise alone
+            explained = strength * covariance
+            left = variance - explained - count * sigma**2 - _MODEL_ERROR**2 * explained
+            quality = explained / np.maximum(explained + np.maximum(left, 0), 1e-9)
+            maps = (a.astype(np.float32, copy=False) for a in (strength, sigmas, quality))
+            out.append(_Fit(size, template, *maps))
     return out
-
-
-def _padded(image: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return the image with its own border mirrored around, cyclically, so that beads cut off by the rim are seen."""
-    after = [new - old for new, old in zip(shape, image.shape, strict=True)]
-    mirrored = np.pad(image, [(0, n) for n in after], mode="symmetric")
-    for axis, (n, old) in enumerate(zip(after, image.shape, strict=True)):
-        place: list[slice] = [slice(None), slice(None)]
-        half = n // 2
-        place[axis] = slice(old + n - half, old + n)
-        source: list[slice] = [slice(None), slice(None)]
-        source[axis] = slice(0, half)
-        mirrored[tuple(place)] = np.flip(mirrored[tuple(source)], axis)
-    return mirrored
 
 
 def _disc(side: int, radius: float) -> NDArray[np.float32]:
@@ -182,7 +208,7 @@ def _probability(sigmas: float, strength: float, quality: float) -> float:
         (quality - _SURE_QUALITY) / _QUALITY_WIDTH,
         (too_strong - strength) / 0.1,
     )
-    return float(np.prod([1 / (1 + np.exp(-np.clip(step, -30, 30))) for step in steps]))
+    return math.prod(_step(step) for step in steps)
 
 
 def _subpixel(values: NDArray[np.float32], y: int, x: int) -> tuple[float, float]:
@@ -198,55 +224,77 @@ def _subpixel(values: NDArray[np.float32], y: int, x: int) -> tuple[float, float
     return dy, dx
 
 
-def _is_near(candidate: _Candidate, others: list[_Candidate]) -> bool:
-    return any(
-        np.hypot(candidate.spot.y - o.spot.y, candidate.spot.x - o.spot.x)
-        < _NEAR * max(candidate.diameter_A, o.diameter_A) / WORKING_PIXEL_A
-        for o in others
-    )
-
-
 def _repeats(candidate: _Candidate, others: list[_Candidate]) -> bool:
     """Whether a candidate is only what taking out a bead has left."""
     return any(
-        np.hypot(candidate.spot.y - o.spot.y, candidate.spot.x - o.spot.x) < 0.5 * o.diameter_A / WORKING_PIXEL_A
+        math.hypot(candidate.spot.y - o.spot.y, candidate.spot.x - o.spot.x) < 0.5 * o.diameter_A / WORKING_PIXEL_A
         for o in others
     )
+
+
+def _told_apart(found: list[_Candidate]) -> list[_Candidate]:
+    """Return candidates, less sure where most of their kind are fitted badly.
+
+    Dense protein under a phase plate may be as strong as a small bead, but it is no sphere: half of its variance is
+    left over, where beads leave a tenth.
+    """
+    sure = [c.quality for c in found if c.spot.probability > 0.5]
+    if not sure:
+        return found
+    trust = _step((float(np.median(sure)) - _KIND_QUALITY) / 0.015)
+    return [replace(c, spot=replace(c.spot, probability=c.spot.probability * trust)) for c in found]
+
+
+def _step(x: float) -> float:
+    return 1 / (1 + math.exp(-min(max(x, -30.0), 30.0)))
+
+
+def _at_rim(spot: Spot, shape: tuple[int, ...]) -> Spot:
+    """Return the spot, kept below one half if its centre lies outside the field: it is another image's bead."""
+    is_inside = -0.5 <= spot.y <= shape[0] - 0.5 and -0.5 <= spot.x <= shape[1] - 0.5
+    return spot if is_inside else replace(spot, probability=_OUTSIDE * spot.probability)
 
 
 def _common_diameter(flat: Flat, found: list[_Candidate], optics: list[Optics]) -> float | None:
     """Return the diameter of most beads, to some percent; None if nothing is sure."""
-    sure = [c for c in found if c.spot.probability > 0.5]
+    sure = [c for c in found if c.spot.probability > _LEAST_PROBABILITY]
     if not sure:
         return None
-    coarse = max({c.diameter_A for c in sure}, key=lambda d: sum(c.sigmas for c in sure if c.diameter_A == d))
+    votes = dict.fromkeys(sorted({c.diameter_A for c in sure}), 0.0)
+    for c in sure:
+        votes[c.diameter_A] += c.sigmas**2 * c.quality**4  # many doubtful ones do not outvote a few good ones
+    coarse = max(votes, key=votes.__getitem__)
     chosen = [c for c in sure if _SIZE_SPREAD <= c.diameter_A / coarse <= 1 / _SIZE_SPREAD]
-    tried = coarse * np.array([0.82, 0.88, 0.94, 1.0, 1.06, 1.13, 1.2])
-    fits = _fits(flat, tuple(tried.tolist()), optics)
-    places = np.array([(round(c.spot.y), round(c.spot.x)) for c in chosen])
-    inside = np.clip(places, 0, np.array(flat.contrast.shape) - 1)
-    worth = [
-        sum(max(float(fit.sigmas[y, x]) for fit in fits if fit.diameter_A == size) ** 2 for y, x in inside.tolist())
-        for size in tried.tolist()
-    ]
+    tried = [coarse * factor for factor in (0.82, 0.88, 0.94, 1.0, 1.06, 1.13, 1.2)]
+    places = np.rint([(c.spot.y, c.spot.x) for c in chosen]).astype(int)
+    places = np.clip(places, 0, np.array(flat.contrast.shape) - 1)
+    worth = [float((fit.merit[places[:, 0], places[:, 1]] ** 2).sum()) for fit in _fits(flat, tuple(tried), optics, 0)]
     best = int(np.argmax(worth))
     if not 0 < best < len(tried) - 1:
-        return float(tried[best])
+        return tried[best]
     before, here, after = worth[best - 1 : best + 2]
     bend = before - 2 * here + after
-    return float(tried[best] * (1 + 0.06 * (0.5 * (before - after) / bend if bend < 0 else 0.0)))
+    return tried[best] * (1 + 0.06 * (0.5 * (before - after) / bend if bend < 0 else 0.0))
 
 
 def _taken_out(contrast: NDArray[np.float32], found: list[_Candidate]) -> NDArray[np.float32]:
-    """Return the contrast with the fitted beads divided out."""
+    """Return the contrast with the beads that are likely divided out."""
     out = contrast.copy()
+    height, width = out.shape
     for candidate in found:
+        if candidate.spot.probability < 0.2:
+            continue
         half = len(candidate.template) // 2
         y, x = round(candidate.spot.y), round(candidate.spot.x)
-        rows = slice(max(0, y - half), min(out.shape[0], y + half + 1))
-        columns = slice(max(0, x - half), min(out.shape[1], x + half + 1))
-        part = candidate.template[
-            rows.start - y + half : rows.stop - y + half, columns.start - x + half : columns.stop - x + half
-        ]
+        rows, columns = (
+            slice(max(0, y - half), min(height, y + half + 1)),
+            slice(max(0, x - half), min(width, x + half + 1)),
+        )
+        part = (
+            candidate.strength
+            * candidate.template[
+                rows.start - y + half : rows.stop - y + half, columns.start - x + half : columns.stop - x + half
+            ]
+        )
         out[rows, columns] = (1 + out[rows, columns]) / np.maximum(1 + part, 0.1) - 1
     return out

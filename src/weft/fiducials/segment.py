@@ -56,7 +56,7 @@ def segment(
     sampled = sample(average, pixel_size_A)
     flat = flatten(sampled.image)
     diameter_A = 10 * settings.bead_diameter_nm if settings.bead_diameter_nm is not None else None
-    spots, common_A = find_spots(flat, optics_of(ctf), diameter_A)
+    spots, common_A = find_spots(flat, optics_of(ctf), diameter_A, engine.threads)
     probability = draw_spots(sampled.image.shape, spots)
     beads = tuple(_bead(sampled, spot) for spot in spots if spot.probability >= settings.threshold)
     return BeadMask(

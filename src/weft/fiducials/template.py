@@ -13,7 +13,7 @@ from weft.conventions import electron_wavelength_A
 from weft.fiducials.sample import WORKING_PIXEL_A
 from weft.fields import CtfFit
 
-__all__ = ["Optics", "bead_contrast", "optics_of"]
+__all__ = ["Optics", "bead_contrast", "interaction_constant", "optics_of"]
 
 GOLD_INNER_POTENTIAL_V = 27.0  # mean inner potential of gold, 21 to 30 V in the literature
 GOLD_MEAN_FREE_PATH_A = 60.0  # of scattering out of the aperture at 300 kV: intensity falls as exp(-t / 60 Å)
@@ -42,12 +42,18 @@ def optics_of(ctf: CtfFit | None) -> list[Optics]:
     slope = math.hypot(ctf.gradient_x, ctf.gradient_y)
     reach = 1500.0 * slope if math.isfinite(slope) else 0.0  # Å: most of a field lies within 1500 Å of its centre line
     phase = ctf.phase_shift_deg if math.isfinite(ctf.phase_shift_deg) else 0.0
-    steps = (0.0,) if reach < 800 else (-reach, 0.0, reach)  # noqa: PLR2004 (800 Å of defocus move fringes by under a pixel)
+    steps = (0.0,) if reach < 800 else (-reach, 0.0, reach)  # 800 Å of defocus move fringes by under a pixel
     return [Optics(max(2000.0, ctf.defocus_A + step), ctf.voltage_kV, ctf.cs_mm, phase) for step in steps]
 
 
 def bead_contrast(
-    radius_A: float, optics: Optics, *, offset_px: tuple[float, float] = (0.0, 0.0), margin_A: float = 160.0
+    radius_A: float,
+    optics: Optics,
+    *,
+    offset_px: tuple[float, float] = (0.0, 0.0),
+    margin_A: float = 160.0,
+    mean_free_path_A: float = GOLD_MEAN_FREE_PATH_A,
+    inner_potential_V: float = GOLD_INNER_POTENTIAL_V,
 ) -> NDArray[np.float32]:
     """Return the contrast (intensity - 1) of a gold sphere at the working scale.
 
@@ -61,6 +67,8 @@ def bead_contrast(
         Place (y, x) of its centre from the middle pixel's centre.
     margin_A : float
         Shown around the sphere.
+    mean_free_path_A, inner_potential_V : float
+        Of gold.
 
     Returns
     -------
@@ -82,7 +90,7 @@ def bead_contrast(
     thickness = 2 * np.sqrt(np.maximum(radius_A**2 - d2, 0))
     scattered = (
         np.exp(
-            thickness * complex(-0.5 / GOLD_MEAN_FREE_PATH_A, _interaction(optics.voltage_kV) * GOLD_INNER_POTENTIAL_V)
+            thickness * complex(-0.5 / mean_free_path_A, interaction_constant(optics.voltage_kV) * inner_potential_V)
         )
         - 1
     )
@@ -93,10 +101,10 @@ def bead_contrast(
     transfer = np.exp(1j * (chi + math.radians(optics.phase_shift_deg)) - 0.25 * _B_FACTOR_A2 * k2)
     intensity = np.abs(1 + sfft.ifft2(sfft.fft2(scattered) * transfer)) ** 2 - 1
     inner = intensity[first : first + n * _FINE, first : first + n * _FINE]
-    return inner.reshape(n, _FINE, n, _FINE).mean((1, 3)).astype(np.float32)
+    return np.asarray(inner.reshape(n, _FINE, n, _FINE).mean((1, 3)), dtype=np.float32)
 
 
-def _interaction(voltage_kV: float) -> float:
-    """Return σ in rad / (V Å)."""
+def interaction_constant(voltage_kV: float) -> float:
+    """Return the phase per projected potential, rad / (V Å)."""
     ratio = (_REST_ENERGY_KEV + voltage_kV) / (2 * _REST_ENERGY_KEV + voltage_kV)
     return 2 * math.pi * ratio / (electron_wavelength_A(voltage_kV) * voltage_kV * 1e3)
