@@ -13,16 +13,24 @@ __all__ = ["decide", "redo", "undo"]
 
 
 def decide(
-    project: Project, items: Sequence[str], verb: Literal["keep", "drop", "auto"], *, reason: str = "", by: str = ""
+    project: Project,
+    items: Sequence[str],
+    verb: Literal["keep", "drop", "auto"],
+    *,
+    reason: str = "",
+    by: str = "",
+    event_id: str = "",
 ) -> decisions.Event:
     """Record a decision about movies and let Warp's XML files say the same.
+
+    See `weft.state.decisions.append` for the parameters.
 
     Raises
     ------
     MachineError
         If it could not be written; then nothing was decided.
     """
-    event = decisions.append(project.out, items, verb, reason=reason, by=by)
+    event = decisions.append(project.out, items, verb, reason=reason, by=by, event_id=event_id)
     _follow(project, event.items)
     return event
 

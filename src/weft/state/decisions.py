@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from weft.errors import MissingError
-from weft.state.locks import locked
 from weft.io.machine import machine_errors
+from weft.state.locks import locked
 
 __all__ = ["Decision", "Event", "append", "default_author", "effective", "read", "redo", "undo"]
 
@@ -77,7 +77,13 @@ def default_author() -> str:
 
 
 def append(
-    out: Path, items: Iterable[str], verb: Literal["keep", "drop", "auto"], *, reason: str = "", by: str = ""
+    out: Path,
+    items: Iterable[str],
+    verb: Literal["keep", "drop", "auto"],
+    *,
+    reason: str = "",
+    by: str = "",
+    event_id: str = "",
 ) -> Event:
     """Record one decision about some items and return its event.
 
@@ -93,14 +99,21 @@ def append(
         Why.
     by : str
         Who; the user of this machine if empty.
+    event_id : str
+        The event's id, chosen by a caller who may ask twice (an answer lost on the way): the second time nothing is
+        written and the first event is returned. Made here if empty.
 
     Raises
     ------
     MachineError
         If it could not be written; then nothing was decided.
     """
-    event = _event(verb, items, reason=reason, by=by)
+    event = _event(verb, items, reason=reason, by=by, event_id=event_id)
     with _lock(out):
+        if event_id:
+            known = next((one for one in read(out) if one.id == event_id), None)
+            if known is not None:
+                return known
         _write(out, event)
     return event
 
@@ -192,9 +205,11 @@ def _active(events: Sequence[Event]) -> set[str]:
     return active
 
 
-def _event(verb: Verb, items: Iterable[str], *, reason: str = "", by: str = "", undoes: str = "") -> Event:
+def _event(
+    verb: Verb, items: Iterable[str], *, reason: str = "", by: str = "", undoes: str = "", event_id: str = ""
+) -> Event:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return Event(uuid.uuid4().hex[:16], now, by or default_author(), verb, tuple(items), reason, undoes)
+    return Event(event_id or uuid.uuid4().hex[:16], now, by or default_author(), verb, tuple(items), reason, undoes)
 
 
 def _file(out: Path) -> Path:
