@@ -1,0 +1,62 @@
+"""Movies: all of them in columns, one of them in full."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from weft.server.models import Columns, EventOut, ItemDetail, ItemOut
+from weft.server.site import Site, site_of
+from weft.state import decisions
+
+router = APIRouter(prefix="/api", tags=["items"])
+Here = Annotated[Site, Depends(site_of)]
+
+
+@router.get("/items", response_model=Columns)
+def get_items(site: Here, request: Request) -> Response:
+    """Return all movies in columns; compressed if the browser takes it."""
+    site.look()
+    body = site.store.columns()
+    headers = {"content-type": "application/json"}
+    if "gzip" in request.headers.get("accept-encoding", "") and len(body) > 20_000:
+        body, headers["content-encoding"] = gzip.compress(body, 1), "gzip"
+    return Response(body, headers=headers)
+
+
+@router.get("/items/{name}")
+def get_item(site: Here, name: str) -> ItemDetail:
+    """Return everything about one movie, with the decisions that were ever taken about it."""
+    name = site.store.require(name)
+    project = site.store.project
+    item = site.store.snapshot.item(name)
+    record: dict[str, Any] | None = None
+    with suppress(OSError, ValueError):
+        record = json.loads(project.path("record", name).read_bytes())
+    there = {kind: project.path(kind, name).exists() for kind in ("average", "even", "mask", "edited_mask", "spectrum")}
+    return ItemDetail(
+        item=ItemOut(**item),
+        record=record,
+        history=_history(decisions.read(project.out), name),
+        has_average=there["average"],
+        has_halves=there["even"],
+        has_mask=there["mask"] or there["edited_mask"],
+        has_spectrum=there["spectrum"],
+        mask_is_edited=there["edited_mask"],
+    )
+
+
+def _history(events: list[decisions.Event], name: str) -> list[EventOut]:
+    """Return the events about a movie, and those that took them back."""
+    about: set[str] = set()
+    found = []
+    for event in events:
+        if name in event.items or event.undoes in about:
+            about.add(event.id)
+            found.append(EventOut(**{**asdict(event), "items": [name]}))
+    return found

@@ -1,0 +1,281 @@
+"""Runs of the pipeline as the page sees them: started as detached children, followed by their logs, stopped by signals.
+
+The server never computes. A run that it starts is a process of its own session: closing the page or the server leaves
+it at work, and the next server finds it by its claim and its log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from weft.errors import BusyError, InputError, MissingError
+from weft.pipeline.run import current_runs
+from weft.state.project import Project
+
+__all__ = ["LogTail", "RunFollower", "command", "start_run", "stop_run", "verb_environment"]
+
+Event = dict[str, Any]
+_START_PATIENCE_S = 20.0
+_RATE_WINDOW = 40  # finished movies from which the rate is told: follows changes, and does not jump
+
+
+def command(verb: str, *words: str) -> list[str]:
+    """Return the command line of one of Weft's verbs in this installation."""
+    return [sys.executable, "-m", "weft", verb, *words]
+
+
+def verb_environment() -> dict[str, str]:
+    """Return the environment of child processes: plain output, UTF-8."""
+    return {**os.environ, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
+
+
+def start_run(project: Project, names: Sequence[str], *, retry: bool = False, redo: bool = False) -> dict[str, Any]:
+    """Start ``weft run`` and return what its claim says, once it is at work.
+
+    Parameters
+    ----------
+    project : Project
+        Where.
+    names : sequence of str
+        Only these movies; all if empty.
+    retry, redo : bool
+        Try failed ones again; do everything again.
+
+    Raises
+    ------
+    BusyError
+        If a run is at work already.
+    InputError
+        If it ended at once; with what it said.
+    """
+    if current_runs(project.out):
+        raise BusyError("a run is at work in this project already; stop it first, or wait for it")
+    verb = ["retry", "--json"] if retry else ["run", "--json"] + (["--redo"] if redo else [])
+    words = [*verb[1:], "-C", str(project.folder), *names]
+    (project.out / "log").mkdir(parents=True, exist_ok=True)
+    said = project.out / "log" / "page-run.err"
+    with said.open("wb") as errors:
+        child = subprocess.Popen(  # noqa: S603 (our own program, names checked against the project)
+            command(verb[0], *words),
+            cwd=project.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env=verb_environment(),
+            start_new_session=True,
+        )
+    _reap(child)
+    return _await_claim(project, child, said)
+
+
+def _reap(child: subprocess.Popen[bytes]) -> None:
+    """Wait for the child in the background, so that it leaves no zombie that looks alive."""
+    threading.Thread(target=child.wait, daemon=True).start()
+
+
+def _await_claim(project: Project, child: subprocess.Popen[bytes], said: Path) -> dict[str, Any]:
+    pause, deadline = threading.Event(), time.monotonic() + _START_PATIENCE_S
+    while time.monotonic() < deadline:
+        runs = current_runs(project.out)
+        mine = [run for run in runs if run.get("pid") == child.pid] or runs
+        if mine:
+            return mine[0]
+        if child.poll() is not None:
+            text = said.read_text(encoding="utf-8", errors="replace").strip()
+            if child.returncode in {0, 1}:  # nothing to do, or only failures
+                return {"pid": child.pid, "host": socket.gethostname(), "ended": child.returncode}
+            raise InputError(text.splitlines()[-1] if text else f"`weft run` ended with code {child.returncode}")
+        pause.wait(0.05)
+    return {"pid": child.pid, "host": socket.gethostname()}
+
+
+def stop_run(project: Project, *, now: bool = False) -> list[int]:
+    """Ask the runs on this machine to stop and return their process numbers.
+
+    Parameters
+    ----------
+    project : Project
+        Where.
+    now : bool
+        Do not wait for the movies in hand.
+
+    Raises
+    ------
+    MissingError
+        If none is at work.
+    InputError
+        If they work on other machines.
+    """
+    runs = current_runs(project.out)
+    if not runs:
+        raise MissingError("no run is at work")
+    here = [int(run["pid"]) for run in runs if run.get("host") == socket.gethostname()]
+    if not here:
+        where = ", ".join(f"process {run['pid']} on {run['host']}" for run in runs)
+        raise InputError(f"the run is on another machine ({where}); stop it there with `kill -INT PID`")
+    for pid in here:
+        for _ in range(2 if now else 1):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+    return here
+
+
+@dataclass
+class LogTail:
+    """Reads the new events of one log file; a line that is not yet whole is left for the next time."""
+
+    path: Path
+    offset: int = 0
+
+    def read(self) -> list[tuple[int, Event]]:
+        """Return new events, each with the offset behind it."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                data = file.read(4 << 20)
+        except OSError:
+            return []
+        events = []
+        end = data.rfind(b"\n") + 1
+        for line in data[:end].splitlines(keepends=True):
+            self.offset += len(line)
+            with suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict):
+                    events.append((self.offset, event))
+        return events
+
+
+@dataclass
+class RunFollower:
+    """Follows the logs of a project's runs and knows what is in hand, how far it is and how fast.
+
+    Parameters
+    ----------
+    out : Path
+        The project's output folder.
+    """
+
+    out: Path
+    tails: dict[Path, LogTail] = field(default_factory=dict)
+    states: dict[Path, _RunState] = field(default_factory=dict)
+
+    def poll(self) -> tuple[list[tuple[str, int, Event]], bool]:
+        """Return new events (log, offset, event), and whether the runs at work changed."""
+        living = {self._log_of(run): run for run in current_runs(self.out)}
+        living.pop(None, None)
+        before = {path for path, state in self.states.items() if state.is_alive}
+        events: list[tuple[str, int, Event]] = []
+        for path in self._paths(set(living) - {None}):
+            tail = self.tails.setdefault(path, LogTail(path))
+            state = self.states.setdefault(path, _RunState())
+            for offset, event in tail.read():
+                state.take(event)
+                events.append((path.name, offset, event))
+            state.is_alive = path in living
+        now = {path for path, state in self.states.items() if state.is_alive}
+        return events, before != now
+
+    @property
+    def in_hand(self) -> set[str]:
+        """Names of the movies that living runs work on."""
+        return {name for state in self.states.values() if state.is_alive for name in state.in_hand}
+
+    def summary(self) -> dict[str, Any]:
+        """Return how the newest run stands, as the page shows it."""
+        if not self.states:
+            return {"is_running": False, "log": "", "done": 0, "total": 0, "failed": 0}
+        path = max(self.states, key=lambda p: (self.states[p].is_alive, p.name))
+        return {"is_running": self.states[path].is_alive, "log": path.name, **self.states[path].facts()}
+
+    def _paths(self, living: set[Any]) -> list[Path]:
+        """Return the logs to read: those of living runs, those already followed, else the newest."""
+        paths = set(living) | {path for path, state in self.states.items() if state.is_alive}
+        if not paths and not self.states:
+            logs = sorted((self.out / "log").glob("run-*.jsonl"))
+            paths = set(logs[-1:])
+        return sorted(paths)
+
+    def _log_of(self, run: Mapping[str, Any]) -> Path | None:
+        logs = sorted((self.out / "log").glob(f"run-*-{run.get('host')}-{run.get('pid')}.jsonl"))
+        return logs[-1] if logs else None
+
+
+@dataclass
+class _RunState:
+    is_alive: bool = False
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    began: str = ""
+    last: str = ""
+    pid: int = 0
+    host: str = ""
+    message: str = ""
+    in_hand: dict[str, str] = field(default_factory=dict)
+    finished: list[float] = field(default_factory=list)
+
+    def take(self, event: Event) -> None:
+        """Take one event of the log into account."""
+        kind, name = event.get("event"), str(event.get("item", ""))
+        self.last = str(event.get("t", self.last))
+        if kind == "run_started":
+            self.total, self.began = int(event.get("total", 0)), self.last
+            self.pid, self.host = int(event.get("pid", 0)), str(event.get("host", ""))
+        elif kind == "item_started":
+            self.in_hand[name] = str((event.get("stages") or [""])[0])
+        elif kind == "stage_done" and name in self.in_hand:
+            self.in_hand[name] = str(event.get("stage", ""))
+        elif kind in {"item_done", "item_failed"}:
+            started = self.in_hand.pop(name, None)
+            if kind == "item_failed":
+                self.failed += 1
+            if started is not None:
+                self.done += 1
+                self.finished = [*self.finished[-_RATE_WINDOW:], _seconds(self.last)]
+        elif kind == "machine":
+            self.message = str(event.get("message", ""))
+        elif kind == "run_finished":
+            self.in_hand.clear()
+
+    def facts(self) -> dict[str, Any]:
+        """Return counts, rate and the time that is left."""
+        rate = None
+        if len(self.finished) > 1 and self.finished[-1] > self.finished[0]:
+            rate = (len(self.finished) - 1) / (self.finished[-1] - self.finished[0])
+        elif self.finished and self.began:
+            rate = 1 / max(1e-3, self.finished[0] - _seconds(self.began))
+        left = max(0, self.total - self.done)
+        return {
+            "total": self.total,
+            "done": self.done,
+            "failed": self.failed,
+            "began": self.began,
+            "last": self.last,
+            "pid": self.pid,
+            "host": self.host,
+            "message": self.message,
+            "in_hand": dict(self.in_hand),
+            "per_minute": round(rate * 60, 2) if rate else None,
+            "left_s": round(left / rate) if rate and self.is_alive else None,
+        }
+
+
+def _seconds(text: str) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return time.time()
