@@ -46,14 +46,14 @@ class Recipe:
         Channels of the levels.
     """
 
-    steps: int = 4000
-    batch: int = 8
-    side: int = 160
-    fresh: int = 2
+    steps: int = 2000
+    batch: int = 6
+    side: int = 128
+    fresh: int = 1
     pool: int = 3000
     learning_rate: float = 4e-3
     gold_weight: float = 2.0
-    averaging: float = 0.998
+    averaging: float = 0.995
     seed: int = 2026
     widths: tuple[int, ...] = (8, 16, 32, 32)
 

@@ -15,12 +15,15 @@ __all__ = ["erase"]
 
 Image = NDArray[np.float32]
 
-_HALO = 4.0  # mask pixels (of about 8 Å) around the mask that the first fringes reach
+_HALO = 6.0  # mask pixels (of about 8 Å) around the mask that the first fringes reach
 _BLEND = 3.0  # mask pixels over which the filling goes over into the image
-_SMOOTH = 5.0  # mask pixels: slower changes than this come from the surroundings, faster ones from the noise
+_SMOOTH = 10.0  # mask pixels: slower changes than this come from the surroundings, faster ones from the noise
 _TEXTURE = 512  # side of the piece of noise that is made once
 _PATCHES = 48  # places from which its spectrum is taken
 _LEAST_WEIGHT = 1e-3
+_BANDS = 12  # of frequency, logarithmic, in which the noise follows its surroundings
+_TILES = 32  # of them at most, about
+_TILE = 16.0  # mask pixels on a side of the tiles that show what the surroundings are like
 
 
 def erase(
@@ -58,10 +61,10 @@ def erase(
 
     Notes
     -----
-    Conditional simulation: noise z with the spectrum of unmasked places and the variance of the surroundings is laid
-    into the hole, and the difference between the image and z, smoothed from the unmasked pixels around, is added to
-    it. So what changes slowly goes on from the surroundings and what changes fast is new noise. In the seam the two
-    noises are weighted by roots, which keeps their variance.
+    What changes slowly is smoothed from the open pixels around (80 Å wide). What changes fast is noise: its spectrum is
+    the typical one of open patches of the whole image, corrected in bands to that of open tiles around the hole, and
+    its strength follows the local second differences. In the seam the image's own fast part and the noise are weighted
+    by roots, which keeps the variance.
     """
     image = np.array(average, dtype=np.float32)
     if image.ndim != 2 or np.ndim(mask) != 2 or 0 in {*image.shape, *np.shape(mask)}:
@@ -78,32 +81,84 @@ def erase(
     grow, seam, smooth = halo * ratio, max(1.0, blend * ratio), max(2.0, _SMOOTH * ratio)
     rng = np.random.default_rng(seed)
     texture = _texture(image, _grown(holes, grow), rng)
+    noise_logs = _log_powers(texture, np.ones_like(texture), int(_TILE * ratio))
+    labels = np.asarray(ndi.label(holes, np.ones((3, 3)))[0], dtype=np.int32)
     out = image.copy()
-    for box in _boxes(holes, math.ceil(grow + seam + 3 * smooth)):
+    for number, box in enumerate(_boxes(labels, math.ceil(grow + seam + 2 * smooth)), 1):
         start = rng.integers(0, texture.shape[0], 2)
         noise = np.take(np.take(texture, _cyclic(start[0], box[0], texture), 0), _cyclic(start[1], box[1], texture), 1)
-        out[box] = _filled(image[box], holes[box], out[box], noise, (grow, seam, smooth))
+        filled, share = _filled(image[box], holes[box], noise, noise_logs, (grow, seam, smooth, _TILE * ratio))
+        place = (share < 1) & _nearest(labels[box], number)
+        out[box][place] = filled[place]
     return out
 
 
 def _filled(
-    image: Image, holes: NDArray[np.bool_], so_far: Image, noise: Image, sizes: tuple[float, float, float]
-) -> Image:
-    """Return a box with its holes filled; elsewhere what is there `so_far`."""
-    grow, seam, smooth = sizes
+    image: Image,
+    holes: NDArray[np.bool_],
+    noise: Image,
+    noise_logs: NDArray[np.float64],
+    sizes: tuple[float, float, float, float],
+) -> tuple[Image, Image]:
+    """Return a box with its holes filled, and the share of the image in it: 0 in a hole, 1 beyond the seam."""
+    grow, seam, smooth, tile = *sizes[:3], int(sizes[3])
     distance = ndi.distance_transform_edt(~holes)
     open_ = (distance > grow).astype(np.float32)
     if open_.sum() < 16:
-        level = float(np.median(image))
-        return np.where(holes, level, so_far).astype(np.float32)
-    level = _smoothed(image, open_, smooth)
-    spread = np.sqrt(_smoothed((image - level) ** 2, open_, 2 * smooth))
-    rough = noise - _smoothed(noise, open_, smooth)
-    scale = spread / math.sqrt(max(float((rough**2 * open_).sum() / open_.sum()), 1e-30))
-    share = np.clip((distance - grow) / seam, 0, 1)  # of the image: 0 in the hole, 1 beyond the seam
-    share = 0.5 - 0.5 * np.cos(np.pi * share)
-    mixed = level + np.sqrt(1 - share) * scale * rough + np.sqrt(share) * (image - level)
-    return np.where(share < 1, mixed, so_far).astype(np.float32)
+        return np.full_like(image, np.median(image)), 1 - holes.astype(np.float32)
+    local = _smoothed(image, open_, smooth)
+    rough = _like(image, noise, noise_logs, open_, tile)
+    rough -= _smoothed(rough, open_, smooth)
+    fine = float(np.mean(_second_differences(rough) ** 2))
+    scale = np.sqrt(_smoothed(_second_differences(image) ** 2, open_, smooth) / max(fine, 1e-30))
+    share = 0.5 - 0.5 * np.cos(np.pi * np.clip((distance - grow) / seam, 0, 1)).astype(np.float32)
+    mixed = local + np.sqrt(1 - share) * scale * rough + np.sqrt(share) * (image - local)
+    return mixed.astype(np.float32), share
+
+
+def _second_differences(image: Image) -> Image:
+    """Return differences of differences along both axes, which hold noise and hardly any structure."""
+    return np.asarray(ndi.convolve(image, np.array([[1, -1], [-1, 1]], np.float32), mode="nearest"), dtype=np.float32)
+
+
+def _like(image: Image, noise: Image, noise_logs: NDArray[np.float64], open_: Image, side: int) -> Image:
+    """Return the noise filtered so that its power rises and falls over frequency as the image's around the hole."""
+    fy, fx = (sfft.fftfreq(image.shape[0])[:, None], sfft.rfftfreq(image.shape[1])[None, :])
+    ratio = np.exp(0.5 * (_log_powers(image, open_, side) - noise_logs))
+    ratio[:2] = ratio[2]  # slopes within a tile leak into the lowest bands
+    factor = np.interp(_bands_of(np.hypot(fy, fx), side), np.arange(_BANDS) + 0.5, np.clip(ratio, 0.2, 5))
+    return np.asarray(sfft.irfft2(sfft.rfft2(noise) * factor, image.shape), dtype=np.float32)
+
+
+def _bands_of(frequency: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """Return the place of frequencies (cycles a pixel) on a logarithmic scale of bands that tiles of `side` resolve."""
+    low = 0.7 / side
+    return np.asarray(np.log(np.maximum(frequency, 1e-6) / low) / math.log(0.5 / low) * _BANDS)
+
+
+def _log_powers(image: Image, open_: Image, side: int) -> NDArray[np.float64]:
+    """Return the logarithm of the power in each band, averaged over open tiles.
+
+    The mean of logarithms is what most places are like; a mean of powers would follow the few that hold most.
+    """
+    side = min(side, *image.shape)
+    wall = np.hanning(side + 2)[1:-1].astype(np.float32)
+    step = max(1, side // 2)
+    tiles, weights = (np.lib.stride_tricks.sliding_window_view(a, (side, side))[::step, ::step] for a in (image, open_))
+    shares = weights.mean((2, 3))
+    chosen = shares >= min(0.8, float(shares.max()))
+    chosen &= np.cumsum(chosen).reshape(chosen.shape) % max(1, int(chosen.sum()) // _TILES) == 0
+    window = weights[chosen] * (wall[:, None] * wall[None, :])
+    norm = window.sum((1, 2), keepdims=True)
+    part = tiles[chosen]
+    spectra = sfft.rfft2((part - (part * window).sum((1, 2), keepdims=True) / norm) * window)
+    power = (np.abs(spectra) ** 2 / (window**2).sum((1, 2), keepdims=True)).reshape(len(part), -1)
+    band = _bands_of(np.hypot(sfft.fftfreq(side)[:, None], sfft.rfftfreq(side)[None, :]), side)
+    index = np.clip(band, 0, _BANDS - 1e-3).astype(int).ravel()
+    sums = np.stack([np.bincount(index, one, _BANDS) for one in power]) / (np.bincount(index, minlength=_BANDS) + 1e-9)
+    logs = np.log(np.maximum(sums, 1e-30)).mean(0)
+    filled = np.bincount(index, minlength=_BANDS) > 0
+    return np.asarray(np.interp(np.arange(_BANDS), np.flatnonzero(filled), logs[filled]))
 
 
 def _smoothed(values: Image, weight: Image, sigma: float) -> Image:
@@ -147,7 +202,7 @@ def _texture(image: Image, closed: NDArray[np.bool_], rng: np.random.Generator) 
     window = wall[:, None] * wall[None, :]
     tops, lefts = (rng.integers(0, n - side + 1, 4 * _PATCHES) for n in image.shape)
     shares = [closed[t : t + side : 4, x : x + side : 4].mean() for t, x in zip(tops, lefts, strict=True)]
-    power: NDArray[np.float64] = np.zeros((side, side // 2 + 1))
+    logs, used = np.zeros((side, side // 2 + 1)), 0
     for i in np.argsort(shares, kind="stable")[:_PATCHES]:
         place = np.s_[tops[i] : tops[i] + side, lefts[i] : lefts[i] + side]
         weight = window * ~closed[place]
@@ -155,9 +210,10 @@ def _texture(image: Image, closed: NDArray[np.bool_], rng: np.random.Generator) 
         if total < 0.05 * side**2 * 0.14:
             continue
         patch = image[place] - float((image[place] * weight).sum() / weight.sum())
-        power += np.abs(sfft.rfft2(patch * weight)) ** 2 / total
+        logs += np.log(np.maximum(np.abs(sfft.rfft2(patch * weight)) ** 2 / total, 1e-30))
+        used += 1
     white = sfft.rfft2(rng.standard_normal((side, side), dtype=np.float32)) / side
-    amplitude = np.sqrt(power / max(float(power.mean()), 1e-30))
+    amplitude = np.exp(0.5 * (logs - logs.mean()) / max(used, 1))
     amplitude[0, 0] = 0
     return np.asarray(sfft.irfft2(white * amplitude * side, (side, side)), dtype=np.float32)
 
@@ -168,7 +224,7 @@ def _scaled(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_
         np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
         for new, old in zip(shape, mask.shape, strict=True)
     )
-    return mask[rows[:, None], columns[None, :]]
+    return np.asarray(mask[rows[:, None], columns[None, :]])
 
 
 def _grown(holes: NDArray[np.bool_], by: float) -> NDArray[np.bool_]:
@@ -176,16 +232,23 @@ def _grown(holes: NDArray[np.bool_], by: float) -> NDArray[np.bool_]:
     return np.asarray(ndi.maximum_filter(holes, 2 * math.ceil(by) + 1))
 
 
-def _boxes(holes: NDArray[np.bool_], margin: int) -> list[tuple[slice, slice]]:
-    """Return a box around each separate hole, with a margin, cut at the image's border."""
-    labels, _ = ndi.label(holes, np.ones((3, 3)))
+def _boxes(labels: NDArray[np.int32], margin: int) -> list[tuple[slice, slice]]:
+    """Return a box around each hole, with a margin, cut at the image's border."""
     return [
         (
-            slice(max(0, rows.start - margin), min(holes.shape[0], rows.stop + margin)),
-            slice(max(0, columns.start - margin), min(holes.shape[1], columns.stop + margin)),
+            slice(max(0, rows.start - margin), min(labels.shape[0], rows.stop + margin)),
+            slice(max(0, columns.start - margin), min(labels.shape[1], columns.stop + margin)),
         )
         for rows, columns in ndi.find_objects(labels)
     ]
+
+
+def _nearest(labels: NDArray[np.int32], number: int) -> NDArray[np.bool_]:
+    """Return where a hole is the nearest of all, so that each pixel is filled once."""
+    if not ((labels > 0) & (labels != number)).any():
+        return np.ones(labels.shape, dtype=bool)
+    rows, columns = ndi.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+    return np.asarray(labels[rows, columns] == number)
 
 
 def _cyclic(start: int, along: slice, texture: Image) -> NDArray[np.int64]:
