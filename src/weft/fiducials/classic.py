@@ -21,7 +21,7 @@ from weft.fiducials.template import Optics, bead_contrast
 
 __all__ = ["find_spots"]
 
-_DIAMETERS_A = (50.0, 60.0, 75.0, 90.0, 105.0, 125.0, 150.0, 180.0, 215.0, 260.0)
+_DIAMETERS_A = (50.0, 60.0, 75.0, 88.0, 100.0, 120.0, 150.0, 200.0, 250.0)
 _MARGIN_A = 40.0  # of the surroundings that each fit looks at
 _LEAST_MERIT = 2.0  # of candidates; how sure they are follows from more than this
 _SURE_SIGMAS, _SIGMAS_WIDTH = 7.0, 0.6
@@ -30,7 +30,8 @@ _SURE_QUALITY, _QUALITY_WIDTH = 0.55, 0.05
 _MODEL_ERROR = 0.15  # of a bead's own contrast: real beads are not quite spheres of known defocus
 _LEAST_PROBABILITY = 0.02
 _LEAST_STRENGTH = 0.2
-_KIND_QUALITY = 0.8
+_KIND_SIZES, _KIND_QUALITY = (60.0, 90.0), (0.8, 0.62)  # (Å, least): large beads are mistaken for less
+_LEAST_VOTES, _MOST_SIZES = 0.1, 3  # other diameters are tried if they have a tenth of the first one's votes
 _OUTSIDE = 0.45  # of its probability is left to a bead whose centre lies outside the field
 _SIZES = (0.9, 1.0, 1.1)  # of the common diameter: a batch varies by some percent
 _SIZE_SPREAD = 0.75  # beads of a batch lie within this factor of each other
@@ -94,23 +95,37 @@ def find_spots(
 
 
 def _find(flat: Flat, optics: list[Optics], diameter_A: float | None) -> tuple[list[Spot], float | None]:
-    middle = [optics[len(optics) // 2]]
-    common = diameter_A
-    if common is None:
-        common = _common_diameter(flat, _search(flat, _DIAMETERS_A, middle), middle)
-        if common is None:
-            return [], None
-    sizes = tuple(common * factor for factor in _SIZES)
+    if diameter_A is not None:
+        likely = [diameter_A]
+    else:
+        middle = [optics[len(optics) // 2]]
+        likely = _likely_diameters(flat, _search(flat, _DIAMETERS_A, middle), middle)
+    best: list[_Candidate] = []
+    common = None
+    for size in likely:
+        found = _told_apart(_of_one_size(flat, size, optics), size)
+        if _weight(found) > _weight(best):
+            best, common = found, size
+    spots = [_at_rim(c.spot, flat.contrast.shape) for c in best]
+    spots = [spot for spot in spots if spot.probability >= _LEAST_PROBABILITY]
+    spots.sort(key=lambda spot: -spot.probability)
+    return spots, common if any(spot.probability > 0.5 for spot in spots) else None
+
+
+def _of_one_size(flat: Flat, common_A: float, optics: list[Optics]) -> list[_Candidate]:
+    """Return beads of about one diameter; what was found is taken out and the rest looked through again."""
+    sizes = tuple(common_A * factor for factor in _SIZES)
     found: list[_Candidate] = []
     contrast = flat.contrast
     for _ in range(_ROUNDS):
         fresh = [c for c in _search(replace(flat, contrast=contrast), sizes, optics) if not _repeats(c, found)]
         found += fresh
         contrast = _taken_out(contrast, fresh)
-    spots = [_at_rim(c.spot, flat.contrast.shape) for c in _told_apart(found)]
-    spots = [spot for spot in spots if spot.probability >= _LEAST_PROBABILITY]
-    spots.sort(key=lambda spot: -spot.probability)
-    return spots, common if spots else None
+    return found
+
+
+def _weight(found: list[_Candidate]) -> float:
+    return sum(c.spot.probability * c.sigmas**2 for c in found)
 
 
 def _search(flat: Flat, sizes: tuple[float, ...], optics: list[Optics]) -> list[_Candidate]:
@@ -232,7 +247,7 @@ def _repeats(candidate: _Candidate, others: list[_Candidate]) -> bool:
     )
 
 
-def _told_apart(found: list[_Candidate]) -> list[_Candidate]:
+def _told_apart(found: list[_Candidate], common_A: float) -> list[_Candidate]:
     """Return candidates, less sure where most of their kind are fitted badly.
 
     Dense protein under a phase plate may be as strong as a small bead, but it is no sphere: half of its variance is
@@ -241,7 +256,8 @@ def _told_apart(found: list[_Candidate]) -> list[_Candidate]:
     sure = [c.quality for c in found if c.spot.probability > 0.5]
     if not sure:
         return found
-    trust = _step((float(np.median(sure)) - _KIND_QUALITY) / 0.015)
+    least = float(np.interp(common_A, _KIND_SIZES, _KIND_QUALITY))
+    trust = _step((float(np.median(sure)) - least) / 0.015)
     return [replace(c, spot=replace(c.spot, probability=c.spot.probability * trust)) for c in found]
 
 
@@ -255,15 +271,23 @@ def _at_rim(spot: Spot, shape: tuple[int, ...]) -> Spot:
     return spot if is_inside else replace(spot, probability=_OUTSIDE * spot.probability)
 
 
-def _common_diameter(flat: Flat, found: list[_Candidate], optics: list[Optics]) -> float | None:
-    """Return the diameter of most beads, to some percent; None if nothing is sure."""
+def _likely_diameters(flat: Flat, found: list[_Candidate], optics: list[Optics]) -> list[float]:
+    """Return diameters that most beads may have, each to some percent, likeliest first; none if nothing is sure."""
     sure = [c for c in found if c.spot.probability > _LEAST_PROBABILITY]
-    if not sure:
-        return None
     votes = dict.fromkeys(sorted({c.diameter_A for c in sure}), 0.0)
     for c in sure:
         votes[c.diameter_A] += c.sigmas**2 * c.quality**4  # many doubtful ones do not outvote a few good ones
-    coarse = max(votes, key=votes.__getitem__)
+    ranked = sorted(votes, key=lambda size: -votes[size])
+    out: list[float] = []
+    for coarse in ranked:
+        is_new = all(not _SIZE_SPREAD <= coarse / other <= 1 / _SIZE_SPREAD for other in out)
+        if is_new and votes[coarse] >= _LEAST_VOTES * votes[ranked[0]] and len(out) < _MOST_SIZES:
+            out.append(_refined_diameter(flat, sure, coarse, optics))
+    return out
+
+
+def _refined_diameter(flat: Flat, sure: list[_Candidate], coarse: float, optics: list[Optics]) -> float:
+    """Return the diameter near a coarse one that fits best where candidates of about that size lie."""
     chosen = [c for c in sure if _SIZE_SPREAD <= c.diameter_A / coarse <= 1 / _SIZE_SPREAD]
     tried = [coarse * factor for factor in (0.82, 0.88, 0.94, 1.0, 1.06, 1.13, 1.2)]
     places = np.rint([(c.spot.y, c.spot.x) for c in chosen]).astype(int)

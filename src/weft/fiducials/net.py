@@ -66,7 +66,8 @@ def _pair(before: int, after: int) -> nn.Sequential:
 
 def inputs_of(flat: Flat) -> NDArray[np.float32]:
     """Return what the network sees, shape (2, y, x), float32, clipped to -3..3."""
-    return np.clip(np.stack([flat.contrast, flat.contrast / (flat.sigma * _NOISE_SCALE)]), -3, 3).astype(np.float32)
+    both = np.stack([flat.contrast, flat.contrast / (flat.sigma * _NOISE_SCALE)])
+    return np.asarray(np.clip(both, -3, 3), dtype=np.float32)
 
 
 @torch.inference_mode()

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from weft.engine.device import Engine
 from weft.errors import SettingsError
+from weft.fiducials.agree import agree, pieces
 from weft.fiducials.classic import find_spots
 from weft.fiducials.flatten import Flat, flatten
+from weft.fiducials.models import GOLD_MODEL, ModelInfo, find_model, load_net
+from weft.fiducials.net import infer, inputs_of
 from weft.fiducials.render import Spot, draw_spots
 from weft.fiducials.sample import WORKING_PIXEL_A, Sampled, sample
+from weft.fiducials.scenes import DIRT, GOLD
 from weft.fiducials.template import optics_of
 from weft.fields import Assessment, Bead, BeadMask, CtfFit, Verdict
+from weft.fields.mask import PROBABILITY_STEPS
 from weft.settings.schema import FiducialSettings
 
 __all__ = ["segment"]
+
+_PHASE_PLATE_DEG = 20.0  # a fitted phase shift above this is a phase plate
+_LEAST_DIRT_PX = 56
 
 
 def segment(
@@ -53,21 +62,57 @@ def segment(
     """
     if not pixel_size_A > 0:
         raise SettingsError(f"pixel size {pixel_size_A:g} Å: must be above 0; set input.raw_pixel_size_A")
+    model = find_model(settings.model)
     sampled = sample(average, pixel_size_A)
     flat = flatten(sampled.image)
-    diameter_A = 10 * settings.bead_diameter_nm if settings.bead_diameter_nm is not None else None
-    spots, common_A = find_spots(flat, optics_of(ctf), diameter_A, engine.threads)
-    probability = draw_spots(sampled.image.shape, spots)
+    probability, dirt, spots, diameter_A = _detect(flat, model, settings, engine, ctf)
+    probability = (np.rint(probability * PROBABILITY_STEPS) / PROBABILITY_STEPS).astype(np.float32)  # as it is kept
     beads = tuple(_bead(sampled, spot) for spot in spots if spot.probability >= settings.threshold)
     return BeadMask(
         probability=probability,
         pixel_size_A=sampled.step_A[1],
         threshold=settings.threshold,
         beads=beads,
-        dirt=np.zeros(sampled.image.shape, dtype=bool),
+        dirt=dirt,
         assessment=_assess(flat),
-        details={"model": settings.model, "bead_diameter_nm": None if common_A is None else round(common_A / 10, 2)},
+        details={
+            "model": settings.model,
+            "bead_diameter_nm": None if diameter_A is None else round(diameter_A / 10, 2),
+        },
     )
+
+
+def _detect(
+    flat: Flat, model: ModelInfo, settings: FiducialSettings, engine: Engine, ctf: CtfFit | None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], list[Spot], float | None]:
+    """Return probability, dirt, beads and their diameter (Å) by the model that is asked for."""
+    shape = flat.contrast.shape
+    no_dirt = np.zeros(shape, dtype=bool)
+    if flat.is_blank:
+        return np.zeros(shape, np.float32), no_dirt, [], None
+    given_A = 10 * settings.bead_diameter_nm if settings.bead_diameter_nm is not None else None
+    if model.path is None:
+        spots, found_A = find_spots(flat, optics_of(ctf), given_A, engine.threads)
+        return draw_spots(shape, spots), no_dirt, spots, found_A
+    classes = infer(load_net(model.path, engine.device), inputs_of(flat), engine)
+    gold, dirt = classes[GOLD], _without_specks(classes[DIRT] > 0.5)
+    if model.name != GOLD_MODEL:
+        spots = pieces(gold)
+        return gold, dirt, spots, given_A
+    spots, found_A = find_spots(flat, optics_of(ctf), given_A, engine.threads)
+    has_plate = ctf is not None and abs(ctf.phase_shift_deg) > _PHASE_PLATE_DEG
+    both = agree(gold, flat, spots, found_A, has_phase_plate=has_plate)
+    return draw_spots(shape, both.spots), dirt, both.spots, both.diameter_A
+
+
+def _without_specks(dirt: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return dirt without pieces smaller than 60 × 60 Å."""
+    labels, count = ndi.label(dirt)
+    if not count:
+        return dirt
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return np.asarray((sizes >= _LEAST_DIRT_PX)[labels])
 
 
 def _bead(sampled: Sampled, spot: Spot) -> Bead:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -98,28 +99,35 @@ def train(
         Steps between reports.
     """
     net.to(engine.device).train()
-    averaged = torch.optim.swa_utils.AveragedModel(
-        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.averaging), use_buffers=True
-    )
+    averaged = copy.deepcopy(net)
     optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, recipe.steps))
     losses: list[float] = []
     for step, batch in zip(range(1, recipe.steps + 1), batches, strict=False):
         loss = loss_of(net(batch.inputs.to(engine.device)), batch.shares.to(engine.device), recipe.gold_weight)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
         schedule.step()
-        averaged.update_parameters(net)
+        _average(averaged, net, min(recipe.averaging, step / (step + 10)))
         losses.append(float(loss.detach()))
         if report is not None and (step % every == 0 or step == recipe.steps):
-            should_stop = report(step, float(np.mean(losses)), averaged.module.eval())
+            should_stop = report(step, float(np.mean(losses)), averaged.eval())
             losses.clear()
             if should_stop:
                 break
-    out: GoldNet = averaged.module.eval()
-    return out
+    return averaged.eval()
+
+
+@torch.no_grad()
+def _average(averaged: GoldNet, net: GoldNet, keep: float) -> None:
+    """Move the running average of all weights and statistics towards the network."""
+    for old, new in zip(averaged.state_dict().values(), net.state_dict().values(), strict=True):
+        if old.is_floating_point():
+            old.lerp_(new, 1 - keep)
+        else:
+            old.copy_(new)
 
 
 def loss_of(logits: Tensor, shares: Tensor, gold_weight: float) -> Tensor:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from weft.fields.verdict import GOOD, Assessment
 
-__all__ = ["Bead", "BeadMask"]
+__all__ = ["PROBABILITY_STEPS", "Bead", "BeadMask"]
+
+PROBABILITY_STEPS = 250  # probabilities are kept as multiples of 1/250: 0, 0.5 and 1 are among them, files stay small
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weft.errors import InputError, MissingError
+from weft.fields.mask import PROBABILITY_STEPS
 from weft.io.atomic import whole_file
 
 __all__ = [
-    "PROBABILITY_STEPS",
     "effective_mask",
     "read_mask",
     "read_probability",
@@ -25,7 +25,6 @@ __all__ = [
     "write_probability",
 ]
 
-PROBABILITY_STEPS = 250  # 0, 0.5 and 1 are among them; so few make the file small
 _BOTTOM_LEFT = 4
 _A_PER_CM = 1e8
 
