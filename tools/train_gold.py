@@ -1,9 +1,9 @@
 """Train the network that ships with Weft, from simulated scenes alone.
 
-python tools/train_gold.py [--out FOLDER] [--steps N] [--minutes M] [--threads T] [--resume]
+python tools/train_gold.py [--out FOLDER] [--steps N] [--seed S] [--threads T] [--device D]
 
-Writes gold.safetensors and gold.json (recipe, seed, time, machine) to FOLDER; a checkpoint every 200 steps. Without
-``--minutes`` the same seed and steps give the same weights on one kind of machine.
+Writes gold.safetensors and gold.json (recipe, seed, time, machine) to FOLDER; a checkpoint every 200 steps. The same seed,
+steps and threads give the same weights on one kind of machine. It took about 20 minutes on one busy core.
 """
 
 from __future__ import annotations

@@ -55,11 +55,14 @@ def agree(
     Notes
     -----
     A fitted bead that the network does not see loses more than half of its probability. Where the network sees gold
-    that no fitted bead covers (overlapping beads, beads on crystals), discs of the common diameter are laid into it.
+    that no fitted bead covers (overlapping beads, beads on crystals), discs of the common diameter are laid into it,
+    unless the grey values are no electrons: then only what both see counts.
     """
     if has_phase_plate:
         return Agreement(fitted, diameter_A)
     spots = [replace(s, probability=s.probability * min(1.0, _DOUBT + _inside(gold, s))) for s in fitted]
+    if not flat.is_physical:
+        return Agreement(sorted(spots, key=lambda s: -s.probability), diameter_A)
     if diameter_A is None:
         diameter_A = _size_from(gold, flat)
         if diameter_A is None:

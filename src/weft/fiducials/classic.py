@@ -31,6 +31,7 @@ _MODEL_ERROR = 0.15  # of a bead's own contrast: real beads are not quite sphere
 _LEAST_PROBABILITY = 0.02
 _LEAST_STRENGTH = 0.2
 _KIND_SIZES, _KIND_QUALITY = (60.0, 90.0), (0.8, 0.62)  # (Å, least): large beads are mistaken for less
+_KIND_QUALITY_BY_SHAPE = 0.88  # where the strength says nothing because grey values are no electrons
 _LEAST_VOTES, _MOST_SIZES = 0.1, 3  # other diameters are tried if they have a tenth of the first one's votes
 _OUTSIDE = 0.45  # of its probability is left to a bead whose centre lies outside the field
 _SIZES = (0.9, 1.0, 1.1)  # of the common diameter: a batch varies by some percent
@@ -103,7 +104,7 @@ def _find(flat: Flat, optics: list[Optics], diameter_A: float | None) -> tuple[l
     best: list[_Candidate] = []
     common = None
     for size in likely:
-        found = _told_apart(_of_one_size(flat, size, optics), size)
+        found = _told_apart(_of_one_size(flat, size, optics), size, is_physical=flat.is_physical)
         if _weight(found) > _weight(best):
             best, common = found, size
     spots = [_at_rim(c.spot, flat.contrast.shape) for c in best]
@@ -247,7 +248,7 @@ def _repeats(candidate: _Candidate, others: list[_Candidate]) -> bool:
     )
 
 
-def _told_apart(found: list[_Candidate], common_A: float) -> list[_Candidate]:
+def _told_apart(found: list[_Candidate], common_A: float, *, is_physical: bool) -> list[_Candidate]:
     """Return candidates, less sure where most of their kind are fitted badly.
 
     Dense protein under a phase plate may be as strong as a small bead, but it is no sphere: half of its variance is
@@ -256,7 +257,7 @@ def _told_apart(found: list[_Candidate], common_A: float) -> list[_Candidate]:
     sure = [c.quality for c in found if c.spot.probability > 0.5]
     if not sure:
         return found
-    least = float(np.interp(common_A, _KIND_SIZES, _KIND_QUALITY))
+    least = float(np.interp(common_A, _KIND_SIZES, _KIND_QUALITY)) if is_physical else _KIND_QUALITY_BY_SHAPE
     trust = _step((float(np.median(sure)) - least) / 0.015)
     return [replace(c, spot=replace(c.spot, probability=c.spot.probability * trust)) for c in found]
 

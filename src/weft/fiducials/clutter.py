@@ -26,13 +26,13 @@ _ICE_V = 0.5  # V of crystalline over amorphous ice, with what diffraction adds
 def add_proteins(phase: Map, rng: np.random.Generator, sigma: float) -> None:
     """Add clouds of points of 50 to 1500 kDa, from none to crowded."""
     side = len(phase)
-    density = rng.choice([0, 2, 8, 25, 80]) * rng.uniform(0.5, 1.5)  # a 100 × 100 working pixels
+    density = rng.choice([0, 2, 8, 15, 25, 80]) * rng.uniform(0.5, 1.5)  # a 100 × 100 working pixels
     count = int(density * side**2 / 1e4)
     if not count:
         return
     mass = float(np.exp(rng.uniform(np.log(0.25), np.log(5.0)))) * np.exp(rng.normal(0, 0.3, count))
     points = 40
-    radius = 30.0 / WORKING_PIXEL_A * np.cbrt(mass) * rng.uniform(0.8, 1.3, count)
+    radius = 26.0 / WORKING_PIXEL_A * np.cbrt(mass) * rng.uniform(0.7, 1.4, count)
     centre = rng.uniform(-5, side + 5, (count, 2))
     if rng.random() < 0.3:  # aggregates
         centre = centre[rng.integers(0, max(1, count // 12), count)] + rng.normal(0, 2.5 * radius.mean(), (count, 2))

@@ -15,6 +15,7 @@ _SMOOTH_BLOCKS = 5.0  # background varies over more than 5 blocks of 64 Å
 _DARK_SIGMAS = 2.5  # blocks this far below the background do not belong to it
 _ROUNDS = 4
 _LEAST_LEVEL = 0.02  # of the median background: where there are no electrons nothing can be told
+_LEAST_NOISE = 0.004  # of the level: 60,000 electrons a working pixel; less noise means that there is an offset
 _ASSUMED_NOISE = 0.12  # contrast noise taken for images whose grey values are no electrons
 
 
@@ -59,7 +60,7 @@ def flatten(image: NDArray[np.float32]) -> Flat:
     spread = float(np.abs(values - level).mean())
     if noise <= 1e-6 * max(abs(level), spread) or min(image.shape) < 4:
         return _blank(image.shape, is_physical=level > 0)
-    is_physical = level > 0 and float(np.percentile(values, 1)) > -3 * noise and noise < 3 * level
+    is_physical = _LEAST_NOISE * level < noise < 3 * level and float(np.percentile(values, 1)) > -3 * noise
     if not is_physical:
         background = _background(values)
         contrast = (values - background) * (_ASSUMED_NOISE / noise)

@@ -104,7 +104,7 @@ def make_scene(rng: np.random.Generator, side: int) -> Scene:
 
 
 def _draw_setup(rng: np.random.Generator) -> _Setup:
-    with_plate = rng.random() < 0.15
+    with_plate = rng.random() < 0.25
     return _Setup(
         defocus_A=float(
             rng.uniform(3_000, 20_000) if with_plate else np.exp(rng.uniform(np.log(3_000), np.log(80_000)))
