@@ -14,7 +14,7 @@ from weft.fiducials.flatten import Flat
 from weft.fiducials.render import Spot, draw_spots
 from weft.fiducials.sample import WORKING_PIXEL_A
 
-__all__ = ["Agreement", "agree", "pieces"]
+__all__ = ["Agreement", "agree", "pieces", "size_of_pieces"]
 
 _DOUBT = 0.4  # what is left of a fitted bead's probability where the network sees no gold at all
 _LEAST_NEW = 0.3  # of its disc a further bead must show beside beads already found
@@ -64,7 +64,7 @@ def agree(
     if not flat.is_physical:
         return Agreement(sorted(spots, key=lambda s: -s.probability), diameter_A)
     if diameter_A is None:
-        diameter_A = _size_from(gold, flat)
+        diameter_A = size_of_pieces(gold, flat)
         if diameter_A is None:
             return Agreement([], None)
     radius = 0.5 * diameter_A / WORKING_PIXEL_A
@@ -106,7 +106,7 @@ def _inside(gold: NDArray[np.float32], spot: Spot) -> float:
     return float(gold[np.ix_(rows, columns)][inner].mean()) if inner.any() else 0.0
 
 
-def _size_from(gold: NDArray[np.float32], flat: Flat) -> float | None:
+def size_of_pieces(gold: NDArray[np.float32], flat: Flat) -> float | None:
     """Return the diameter (Å) of round, dark, separate pieces of gold; None if there are none."""
     labels, count = ndi.label(gold > 0.5)
     if not count:

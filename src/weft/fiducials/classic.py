@@ -69,7 +69,12 @@ class _Candidate:
 
 
 def find_spots(
-    flat: Flat, optics: list[Optics], diameter_A: float | None, threads: int = 1
+    flat: Flat,
+    optics: list[Optics],
+    diameter_A: float | None,
+    threads: int = 1,
+    *,
+    near_A: float | None = None,
 ) -> tuple[list[Spot], float | None]:
     """Return beads and the diameter (Å) that they have in common.
 
@@ -83,6 +88,8 @@ def find_spots(
         Of the beads; found from the image if not known.
     threads : int
         Of the Fourier transforms.
+    near_A : float, optional
+        A rough diameter: only such as are near it are tried, which is faster.
 
     Returns
     -------
@@ -92,15 +99,18 @@ def find_spots(
     if flat.is_blank:
         return [], None
     with sfft.set_workers(threads):
-        return _find(flat, optics, diameter_A)
+        return _find(flat, optics, diameter_A, near_A)
 
 
-def _find(flat: Flat, optics: list[Optics], diameter_A: float | None) -> tuple[list[Spot], float | None]:
+def _find(
+    flat: Flat, optics: list[Optics], diameter_A: float | None, near_A: float | None
+) -> tuple[list[Spot], float | None]:
     if diameter_A is not None:
         likely = [diameter_A]
     else:
         middle = [optics[len(optics) // 2]]
-        likely = _likely_diameters(flat, _search(flat, _DIAMETERS_A, middle), middle)
+        tried = tuple(d for d in _DIAMETERS_A if near_A is None or _SIZE_SPREAD <= d / near_A <= 1 / _SIZE_SPREAD)
+        likely = _likely_diameters(flat, _search(flat, tried or _DIAMETERS_A, middle), middle)
     best: list[_Candidate] = []
     common = None
     for size in likely:

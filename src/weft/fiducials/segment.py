@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from weft.engine.device import Engine
 from weft.errors import SettingsError
-from weft.fiducials.agree import agree, pieces
+from weft.fiducials.agree import agree, pieces, size_of_pieces
 from weft.fiducials.classic import find_spots
 from weft.fiducials.flatten import Flat, flatten
 from weft.fiducials.models import GOLD_MODEL, ModelInfo, find_model, load_net
@@ -25,6 +25,7 @@ __all__ = ["segment"]
 
 _PHASE_PLATE_DEG = 20.0  # a fitted phase shift above this is a phase plate
 _LEAST_DIRT_PX = 56
+_NO_GOLD = 0.1  # nowhere more than this: the network sees no gold, and both would have to
 
 
 def segment(
@@ -99,8 +100,11 @@ def _detect(
     if model.name != GOLD_MODEL:
         spots = pieces(gold)
         return gold, dirt, spots, given_A
-    spots, found_A = find_spots(flat, optics_of(ctf), given_A, engine.threads)
     has_plate = ctf is not None and abs(ctf.phase_shift_deg) > _PHASE_PLATE_DEG
+    if not has_plate and gold.max() < _NO_GOLD:
+        return np.zeros(shape, np.float32), dirt, [], None
+    near_A = None if has_plate else size_of_pieces(gold, flat)
+    spots, found_A = find_spots(flat, optics_of(ctf), given_A, engine.threads, near_A=near_A)
     both = agree(gold, flat, spots, found_A, has_phase_plate=has_plate)
     return draw_spots(shape, both.spots), dirt, both.spots, both.diameter_A
 
