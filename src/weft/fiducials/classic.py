@@ -27,6 +27,7 @@ _LEAST_MERIT = 2.0  # of candidates; how sure they are follows from more than th
 _SURE_SIGMAS, _SIGMAS_WIDTH = 7.0, 0.6
 _SURE_STRENGTH, _STRENGTH_WIDTH = 0.5, 0.05
 _SURE_QUALITY, _QUALITY_WIDTH = 0.55, 0.05
+_EASED_QUALITY = 0.4  # enough once it is sure that there are large beads: what lies over one disturbs its fit
 _MODEL_ERROR = 0.15  # of a bead's own contrast: real beads are not quite spheres of known defocus
 _LEAST_PROBABILITY = 0.02
 _LEAST_STRENGTH = 0.2
@@ -223,7 +224,7 @@ def _disc(side: int, radius: float) -> NDArray[np.float32]:
     return (np.hypot(at[:, None], at[None, :]) <= radius).astype(np.float32)
 
 
-def _probability(sigmas: float, strength: float, quality: float) -> float:
+def _probability(sigmas: float, strength: float, quality: float, sure_quality: float = _SURE_QUALITY) -> float:
     """Return how sure it is that a fit is gold."""
     too_strong = (
         2.2  # nothing of this size can be darker than gold by more than noise; a shadow of something larger can
@@ -231,7 +232,7 @@ def _probability(sigmas: float, strength: float, quality: float) -> float:
     steps = (
         (sigmas - _SURE_SIGMAS) / _SIGMAS_WIDTH,
         (strength - _SURE_STRENGTH) / _STRENGTH_WIDTH,
-        (quality - _SURE_QUALITY) / _QUALITY_WIDTH,
+        (quality - sure_quality) / _QUALITY_WIDTH,
         (too_strong - strength) / 0.1,
     )
     return math.prod(_step(step) for step in steps)
@@ -269,7 +270,9 @@ def _told_apart(found: list[_Candidate], common_A: float, *, is_physical: bool) 
         return found
     least = float(np.interp(common_A, _KIND_SIZES, _KIND_QUALITY)) if is_physical else _KIND_QUALITY_BY_SHAPE
     trust = _step((float(np.median(sure)) - least) / 0.015)
-    return [replace(c, spot=replace(c.spot, probability=c.spot.probability * trust)) for c in found]
+    eased = _EASED_QUALITY if is_physical and common_A >= _KIND_SIZES[1] else _SURE_QUALITY
+    again = [_probability(c.sigmas, c.strength, c.quality, eased) for c in found]
+    return [replace(c, spot=replace(c.spot, probability=p * trust)) for c, p in zip(found, again, strict=True)]
 
 
 def _step(x: float) -> float:
