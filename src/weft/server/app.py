@@ -23,9 +23,7 @@ from weft.server.site import Site
 __all__ = ["PAGE", "make_app", "openapi_schema"]
 
 PAGE = Path(__file__).resolve().parent.parent / "web"
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorOut} for status in (400, 401, 403, 404, 409, 413, 421, 422, 507)
-}
+_ERRORS: dict[int | str, dict[str, Any]] = {"default": {"model": ErrorOut, "description": "An error"}}
 
 
 def make_app(site: Site, guard: GuardSettings) -> FastAPI:

@@ -13,20 +13,29 @@ __all__ = [
     "DecisionOut",
     "ErrorOut",
     "EventOut",
+    "ExportOut",
+    "ImportOut",
     "ItemDetail",
     "ItemOut",
     "JobOut",
     "KeyOut",
+    "LeftOut",
     "LogLines",
     "LogOut",
     "PictureInfoOut",
     "ProjectOut",
     "RunIn",
     "RunOut",
+    "SeriesOut",
     "SettingsChange",
     "SettingsOut",
     "StopIn",
+    "SuggestionOut",
+    "Suggestions",
     "TableOut",
+    "TiltOut",
+    "TrialIn",
+    "TrialOut",
     "UndoIn",
 ]
 
@@ -275,6 +284,103 @@ class JobOut(_Model):
     document: Any
     events: list[Any]
     message: str
+
+
+class TiltOut(_Model):
+    """One tilt of a series as the mdoc (or the names) tell it."""
+
+    item: str | None
+    section: int
+    tilt_deg: float
+    order: int
+    exposure_e_A2: float | None
+    pre_exposure_e_A2: float | None
+    target_defocus_um: float | None
+    time: str
+    problem: str
+
+
+class SeriesOut(_Model):
+    """One tilt series."""
+
+    name: str
+    is_imported: bool
+    mdoc: str
+    axis_deg: float | None
+    axis_source: str
+    exposure_e_A2: float | None
+    is_aligned: bool
+    hand: str | None
+    warnings: list[str]
+    tilts: list[TiltOut]
+
+
+class ImportOut(_Model):
+    """What an import would make."""
+
+    series: list[SeriesOut]
+    warnings: list[str]
+    unmatched_movies: list[str]
+    movies_found: int
+    mdocs_found: int
+    mdocs_pattern: str
+
+
+class LeftOut(_Model):
+    """An image that an export leaves out, and why."""
+
+    item: str
+    reason: str
+
+
+class ExportOut(_Model):
+    """What was written of a series, against what is decided now."""
+
+    series: str
+    mdoc: int
+    processed: int
+    used: int
+    written: int | None
+    stale: str
+    missing: list[str]
+    left_out: list[LeftOut]
+    file: str
+    size_bytes: int
+
+
+class SuggestionOut(_Model):
+    """An image that something speaks against."""
+
+    item: str
+    series: str
+    code: str
+    reason: str
+    score: float
+
+
+class Suggestions(_Model):
+    """All suggestions, and what could not be judged."""
+
+    suggestions: list[SuggestionOut]
+    note: str
+
+
+class TrialIn(_Model):
+    """Limits to try on one image."""
+
+    range_A: tuple[float, float] | None = None
+    defocus_um: tuple[float, float] | None = None
+    phase_shift: bool | None = None
+
+
+class TrialOut(_Model):
+    """What a trial fit found; nothing was kept."""
+
+    item: str
+    fit: dict[str, Any]
+    curves: dict[str, list[float | None]]
+    verdict: str
+    reason: str
 
 
 class LogOut(_Model):

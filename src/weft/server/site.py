@@ -16,6 +16,7 @@ from fastapi import Request
 from weft.server.jobs import Job, Jobs
 from weft.server.plans import Planner
 from weft.server.runs import RunFollower
+from weft.server.series import Advisor
 from weft.server.store import Store
 
 __all__ = ["Hub", "Site", "site_of"]
@@ -65,6 +66,7 @@ class Site:
         self.read_only = read_only
         self.store = Store(folder)
         self.hub = Hub()
+        self.advisor = Advisor(self.store)
         self.jobs = Jobs(self.store.folder, self._job_changed)
         self.planner = Planner(self.store.folder, self._plan_made)
         self.follower = RunFollower(self.store.project.out)

@@ -22,7 +22,7 @@ def get_run(site: Here) -> RunOut:
 
 
 @router.post("/start")
-def start(site: Here, body: RunIn) -> RunOut:
+def start_processing(site: Here, body: RunIn) -> RunOut:
     """Start a run that goes on without the page."""
     names = [site.store.require(name) for name in body.items]
     start_run(site.store.project, names, retry=body.retry, redo=body.redo)
@@ -31,7 +31,7 @@ def start(site: Here, body: RunIn) -> RunOut:
 
 
 @router.post("/stop")
-def stop(site: Here, body: StopIn) -> RunOut:
+def stop_processing(site: Here, body: StopIn) -> RunOut:
     """Stop the run after the movies in hand, or now."""
     stop_run(site.store.project, now=body.now)
     site.look()

@@ -32,7 +32,7 @@ class JobIn(BaseModel):
 
 
 @router.get("/latest/{verb}")
-def get_latest(site: Here, verb: Verb) -> JobOut | None:
+def get_latest_job(site: Here, verb: Verb) -> JobOut | None:
     """Return the newest job of a verb in this server's life."""
     job = site.jobs.latest(verb)
     return _out(job) if job else None
@@ -45,7 +45,7 @@ def get_job(site: Here, job_id: str) -> JobOut:
 
 
 @router.post("")
-def start(site: Here, body: JobIn) -> JobOut:
+def start_job(site: Here, body: JobIn) -> JobOut:
     """Start a verb."""
     known = {place.series for place in site.store.snapshot.places.values()}
     words: list[str] = [body.target] if body.verb == "export" and body.target else []
@@ -59,7 +59,7 @@ def start(site: Here, body: JobIn) -> JobOut:
 
 
 @router.post("/{job_id}/stop")
-def stop(site: Here, job_id: str) -> JobOut:
+def stop_job(site: Here, job_id: str) -> JobOut:
     """Ask a job to stop."""
     return _out(site.jobs.stop(job_id))
 

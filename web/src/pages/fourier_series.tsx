@@ -1,0 +1,136 @@
+/** The series around the image: defocus against tilt, and which hand the gradients speak for. */
+
+import { useEffect } from "preact/hooks";
+import { useComputed } from "@preact/signals";
+import { Plot, type Line } from "../parts/plot";
+import { report } from "../state/notices";
+import { loadSeries, seriesList, seriesNamed } from "../state/series";
+import { current, membersOf, revision, select, table } from "../state/store";
+
+const DEFOCUS_LINES: readonly Line[] = [
+  { label: "used", colour: "accent", line: false, points: true, size: 6 },
+  { label: "left out", colour: "faint", line: false, points: true, size: 6, hollow: true },
+  { label: "target", colour: "amber", dash: [5, 4], width: 1.2 },
+];
+const HAND_LINES: readonly Line[] = [
+  { label: "measured", colour: "accent", line: false, points: true, size: 6 },
+  { label: "hand +1", colour: "muted", width: 1.3 },
+  { label: "hand −1", colour: "muted", width: 1.3, dash: [5, 4] },
+];
+
+export function SeriesDefocus() {
+  useEffect(() => {
+    if (seriesList.value.length === 0) void loadSeries().catch(report);
+  }, []);
+  const members = useComputed(() => {
+    revision.value;
+    const at = current.value;
+    const tilt = table.value.column("tilt_deg");
+    return at < 0 ? [] : membersOf(table.value.series[at] as number).filter((one) => !Number.isNaN(tilt[one] as number));
+  });
+  const series = table.value.seriesOf(current.value);
+  return (
+    <>
+      <HandCard members={members.value} series={series} />
+      <DefocusCard members={members.value} series={series} />
+    </>
+  );
+}
+
+function DefocusCard({ members, series }: { members: number[]; series: string }) {
+  const now = table.value;
+  const x = members.map((at) => now.number(at, "tilt_deg") as number);
+  const pick = (isOut: boolean) => members.map((at) => (now.isUsed(at) === !isOut ? now.number(at, "defocus_um") : null));
+  const target = members.map((at) => absolute(now.number(at, "target_defocus_um")));
+  const here = members.indexOf(current.value);
+  return (
+    <section class="card">
+      <header>
+        <h2>Defocus against tilt</h2>
+        <span class="quiet">{series}; bars ± 1 σ, hollow left out{target.some((value) => value !== null) ? ", dashed target" : ""}</span>
+      </header>
+      <div class="fill">
+        {members.length < 2 ? <NoTilts /> : (
+          <Plot
+            label={`Defocus against tilt of ${series}`} x={x} ys={[pick(false), pick(true), target]} lines={DEFOCUS_LINES}
+            xLabel="tilt (°)" yLabel="µm" xRange={padded(x)} yTicks={(value) => value.toFixed(1)} xTicks={(value) => value.toFixed(0).replace("-", "−")}
+            onClick={(index) => select(members[index] as number)}
+            over={(plot, context, colours) => {
+              context.strokeStyle = colours.accent;
+              context.lineWidth = devicePixelRatio;
+              members.forEach((at, p) => {
+                const [value, sigma] = [now.number(at, "defocus_um"), now.number(at, "defocus_sigma_um")];
+                if (value === null || sigma === null) return;
+                const px = plot.valToPos(x[p] as number, "x", true);
+                context.globalAlpha = now.isUsed(at) ? 0.7 : 0.25;
+                context.beginPath();
+                context.moveTo(px, plot.valToPos(value - sigma, "y", true));
+                context.lineTo(px, plot.valToPos(value + sigma, "y", true));
+                context.stroke();
+              });
+              context.globalAlpha = 1;
+              ring(plot, context, colours.text, x[here], here < 0 ? null : now.number(current.value, "defocus_um"));
+            }}
+          />
+        )}
+      </div>
+    </section>
+  );
+}
+
+function HandCard({ members, series }: { members: number[]; series: string }) {
+  const now = table.value;
+  const known = seriesNamed(series);
+  const axis = known?.axis_deg ?? null;
+  const x = members.map((at) => now.number(at, "tilt_deg") as number);
+  const slope = members.map((at) => {
+    const [gx, gy] = [now.number(at, "gradient_x"), now.number(at, "gradient_y")];
+    if (gx === null || gy === null || axis === null || !now.isUsed(at)) return null;
+    const a = (axis * Math.PI) / 180;
+    return gx * Math.cos(a) + gy * Math.sin(a);
+  });
+  const expected = (hand: number) => x.map((tilt) => -hand * Math.tan((tilt * Math.PI) / 180));
+  const verdict = known?.hand ?? null;
+  return (
+    <section class="card">
+      <header>
+        <h2>Handedness</h2>
+        <span class="quiet">{axis === null ? "" : `axis ${axis.toFixed(1)}°; line +1, dashed −1`}</span>
+      </header>
+      <div class="fill">
+        {axis === null || members.length < 3 ? (
+          <div class="empty"><p>{members.length < 3 ? "Needs the tilts of a series." : "Needs the tilt axis: import the mdocs, or set series.tilt_axis_deg."}</p></div>
+        ) : (
+          <Plot
+            label={`Defocus gradient across the tilt axis against tilt of ${series}`} x={x} ys={[slope, expected(1), expected(-1)]} lines={HAND_LINES}
+            xLabel="tilt (°)" yLabel="gradient" xRange={padded(x)} yTicks={(value) => value.toFixed(1).replace("-", "−")} xTicks={(value) => value.toFixed(0).replace("-", "−")}
+            onClick={(index) => select(members[index] as number)}
+          />
+        )}
+      </div>
+      <p class="small" data-testid="hand">{verdict ?? (axis === null ? "" : "Not decided yet: run `weft hand`, or look: do the points follow the line or the dashes?")}</p>
+    </section>
+  );
+}
+
+function NoTilts() {
+  return <div class="empty"><p>The tilt angles are not known yet: import the mdocs on the Import page.</p></div>;
+}
+
+function padded(x: readonly number[]): [number, number] | undefined {
+  if (x.length === 0) return undefined;
+  return [Math.min(...x) - 3, Math.max(...x) + 3];
+}
+
+function absolute(value: number | null): number | null {
+  return value === null ? null : Math.abs(value);
+}
+
+function ring(plot: { valToPos(value: number, scale: string, canvas: boolean): number }, context: CanvasRenderingContext2D, colour: string, x: number | undefined, y: number | null): void {
+  if (x === undefined || y === null) return;
+  context.strokeStyle = colour;
+  context.lineWidth = 1.6 * devicePixelRatio;
+  context.beginPath();
+  context.arc(plot.valToPos(x, "x", true), plot.valToPos(y, "y", true), 6 * devicePixelRatio, 0, 7);
+  context.stroke();
+}

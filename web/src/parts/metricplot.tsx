@@ -1,0 +1,256 @@
+/** One number over all images, with thresholds that are dragged on the plot. */
+
+import { useSignalEffect } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { spread } from "../bar/draw";
+import { fixed } from "../lib/format";
+import type { Metric } from "../state/metrics";
+import { setLimit, thresholds } from "../state/rules";
+import { current, hovered, revision, select, table, view } from "../state/store";
+import { DROP } from "../state/table";
+import { palette, theme } from "../state/theme";
+
+export type Axis = "index" | "tilt";
+
+const HEIGHT = 84;
+const PAD = { left: 40, right: 6, top: 6, bottom: 6 };
+
+interface Scale {
+  low: number;
+  high: number;
+  width: number;
+  x: Float32Array;
+}
+
+export function MetricPlot({ metric, axis }: { metric: Metric; axis: Axis }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const base = useRef<OffscreenCanvas | null>(null);
+  const scale = useRef<Scale | null>(null);
+  const held = useRef<"low" | "high" | null>(null);
+
+  const drawBase = (): void => {
+    const element = canvas.current;
+    if (!element || element.clientWidth === 0) return;
+    const ratio = devicePixelRatio || 1;
+    const width = element.clientWidth;
+    element.width = Math.round(width * ratio);
+    element.height = Math.round(HEIGHT * ratio);
+    base.current = new OffscreenCanvas(element.width, element.height);
+    const context = base.current.getContext("2d") as OffscreenCanvasRenderingContext2D;
+    context.scale(ratio, ratio);
+    scale.current = paintBase(context, width, metric, axis);
+    drawTop();
+  };
+  const drawTop = (): void => {
+    const element = canvas.current;
+    if (!element || !base.current || !scale.current) return;
+    const context = element.getContext("2d") as CanvasRenderingContext2D;
+    const ratio = devicePixelRatio || 1;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, element.width, element.height);
+    context.drawImage(base.current, 0, 0);
+    context.scale(ratio, ratio);
+    paintTop(context, scale.current, metric);
+  };
+
+  useEffect(() => {
+    const observer = new ResizeObserver(drawBase);
+    observer.observe(canvas.current as HTMLCanvasElement);
+    return () => observer.disconnect();
+  }, [axis]);
+  useSignalEffect(() => {
+    revision.value;
+    view.value;
+    theme.value;
+    drawBase();
+  });
+  useSignalEffect(() => {
+    hovered.value;
+    current.value;
+    thresholds.value;
+    drawTop();
+  });
+
+  const near = (event: PointerEvent): number => {
+    const now = scale.current;
+    if (!now) return -1;
+    const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
+    return nearest(now, metric, event.clientX - box.left, event.clientY - box.top);
+  };
+  const valueAt = (event: PointerEvent): number => {
+    const now = scale.current as Scale;
+    const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
+    const part = 1 - (event.clientY - box.top - PAD.top) / (HEIGHT - PAD.top - PAD.bottom);
+    return now.low + part * (now.high - now.low);
+  };
+  return (
+    <canvas
+      ref={canvas} style={{ height: `${HEIGHT}px` }} role="img" aria-label={`${metric.label} of all images on view`}
+      onPointerMove={(event) => {
+        if (held.current && scale.current) setLimit(metric.key, held.current, round(valueAt(event), scale.current));
+        else hovered.value = near(event);
+      }}
+      onPointerDown={(event) => {
+        const now = scale.current;
+        if (!now) return;
+        const side = handleAt(now, metric, event.clientY - event.currentTarget.getBoundingClientRect().top);
+        if (side) {
+          held.current = side;
+          event.currentTarget.setPointerCapture(event.pointerId);
+        }
+      }}
+      onPointerUp={(event) => {
+        if (held.current) held.current = null;
+        else {
+          const at = near(event);
+          if (at >= 0) select(at);
+        }
+      }}
+      onPointerLeave={() => { hovered.value = -1; }}
+    />
+  );
+}
+
+function paintBase(context: OffscreenCanvasRenderingContext2D, width: number, metric: Metric, axis: Axis): Scale {
+  const colours = palette();
+  const now = table.value;
+  const seen = view.value;
+  const values = now.column(metric.key);
+  const tilt = now.column("tilt_deg");
+  let [low, high] = spread(values, seen);
+  const room = (high - low || Math.abs(high) || 1) * 0.18;
+  low = metric.bad === "both" || low - room > 0 || low < 0 ? low - room : 0;
+  high += room;
+  const inner = width - PAD.left - PAD.right;
+  const x = new Float32Array(seen.length);
+  const reach = axis === "tilt" ? seen.reduce((most, at) => Math.max(most, Math.abs(tilt[at] as number) || 0), 1) : 1;
+  for (let p = 0; p < seen.length; p++) {
+    const part = axis === "tilt" ? 0.5 + (tilt[seen[p] as number] as number) / reach / 2 : seen.length > 1 ? p / (seen.length - 1) : 0.5;
+    x[p] = PAD.left + part * inner;
+  }
+  context.strokeStyle = colours.line;
+  context.fillStyle = colours.muted;
+  context.font = "10.5px system-ui, sans-serif";
+  context.textAlign = "right";
+  context.textBaseline = "middle";
+  for (const part of [0, 0.5, 1]) {
+    const y = Math.round(PAD.top + (1 - part) * (HEIGHT - PAD.top - PAD.bottom)) + 0.5;
+    context.beginPath();
+    context.moveTo(PAD.left, y);
+    context.lineTo(width - PAD.right, y);
+    context.stroke();
+    context.fillText((low + part * (high - low)).toFixed(metric.digits), PAD.left - 5, Math.min(HEIGHT - 6, Math.max(7, y)));
+  }
+  if (axis === "index") paintSeries(context, seen, x, colours.raised);
+  const size = seen.length > 3000 ? 1.5 : seen.length > 600 ? 2 : 3;
+  const result = { low, high, width, x };
+  for (const isOut of [true, false]) {
+    context.fillStyle = isOut ? colours.faint : colours.accent;
+    for (let p = 0; p < seen.length; p++) {
+      const at = seen[p] as number;
+      const value = values[at] as number;
+      if (Number.isNaN(value) || (now.decision[at] === DROP) !== isOut) continue;
+      context.fillRect((x[p] as number) - size / 2, toY(result, value) - size / 2, size, size);
+    }
+  }
+  context.fillStyle = colours.amber;
+  for (let p = 0; p < seen.length; p++) {
+    const at = seen[p] as number;
+    if (now.suspects.has(at) && now.decision[at] === 0) context.fillRect((x[p] as number) - 2, toY(result, values[at] as number) - 2, 4, 4);
+  }
+  return result;
+}
+
+/** Every other series has a slightly raised ground. */
+function paintSeries(context: OffscreenCanvasRenderingContext2D, seen: Uint32Array, x: Float32Array, colour: string): void {
+  const series = table.value.series;
+  let begin = 0;
+  let isOdd = false;
+  context.fillStyle = colour;
+  context.globalAlpha = 0.5;
+  for (let p = 1; p <= seen.length; p++) {
+    if (p < seen.length && series[seen[p] as number] === series[seen[p - 1] as number]) continue;
+    if (isOdd) context.fillRect((x[begin] as number) - 1, PAD.top, (x[p - 1] as number) - (x[begin] as number) + 2, HEIGHT - PAD.top - PAD.bottom);
+    isOdd = !isOdd;
+    begin = p;
+  }
+  context.globalAlpha = 1;
+}
+
+function paintTop(context: CanvasRenderingContext2D, scale: Scale, metric: Metric): void {
+  const colours = palette();
+  const limits = thresholds.value[metric.key];
+  for (const side of ["low", "high"] as const) {
+    const value = limits?.[side];
+    if (value === null || value === undefined) continue;
+    const y = toY(scale, value);
+    context.fillStyle = colours.pink;
+    context.globalAlpha = 0.14;
+    if (side === "high") context.fillRect(PAD.left, PAD.top, scale.width - PAD.left - PAD.right, y - PAD.top);
+    else context.fillRect(PAD.left, y, scale.width - PAD.left - PAD.right, HEIGHT - PAD.bottom - y);
+    context.globalAlpha = 1;
+    context.fillRect(PAD.left, y - 0.75, scale.width - PAD.left - PAD.right, 1.5);
+    context.fillRect(scale.width - PAD.right - 16, y - 4, 16, 8);
+  }
+  const values = table.value.column(metric.key);
+  for (const [at, colour] of [[current.value, colours.text], [hovered.value, colours.amber]] as const) {
+    const p = at >= 0 ? view.value.indexOf(at) : -1;
+    const value = values[at] as number;
+    if (p < 0 || Number.isNaN(value)) continue;
+    const [x, y] = [scale.x[p] as number, toY(scale, value)];
+    context.strokeStyle = colour;
+    context.lineWidth = 1.5;
+    context.beginPath();
+    context.arc(x, y, 4.5, 0, 7);
+    context.stroke();
+    if (at !== hovered.value) continue;
+    const text = `${table.value.names[at]}  ${fixed(value, metric.digits, metric.unit)}`;
+    context.font = "12px system-ui, sans-serif";
+    const wide = context.measureText(text).width;
+    const left = Math.min(scale.width - wide - 14, Math.max(PAD.left, x + 10));
+    context.fillStyle = colours.raised;
+    context.fillRect(left - 5, 3, wide + 10, 19);
+    context.fillStyle = colours.text;
+    context.textAlign = "left";
+    context.textBaseline = "middle";
+    context.fillText(text, left, 13);
+  }
+}
+
+function toY(scale: Scale, value: number): number {
+  const part = Math.min(1.06, Math.max(-0.06, (value - scale.low) / (scale.high - scale.low)));
+  return PAD.top + (1 - part) * (HEIGHT - PAD.top - PAD.bottom);
+}
+
+function nearest(scale: Scale, metric: Metric, x: number, y: number): number {
+  const values = table.value.column(metric.key);
+  let best = -1;
+  let least = 18 * 18;
+  for (let p = 0; p < scale.x.length; p++) {
+    const dx = (scale.x[p] as number) - x;
+    if (dx > 18 || dx < -18) continue;
+    const at = view.value[p] as number;
+    const value = values[at] as number;
+    if (Number.isNaN(value)) continue;
+    const distance = dx * dx * 2 + (toY(scale, value) - y) ** 2;
+    if (distance < least) {
+      least = distance;
+      best = at;
+    }
+  }
+  return best;
+}
+
+function handleAt(scale: Scale, metric: Metric, y: number): "low" | "high" | null {
+  const limits = thresholds.value[metric.key];
+  for (const side of ["high", "low"] as const) {
+    const value = limits?.[side];
+    if (value !== null && value !== undefined && Math.abs(toY(scale, value) - y) < 7) return side;
+  }
+  return null;
+}
+
+function round(value: number, scale: Scale): number {
+  const unit = 10 ** Math.floor(Math.log10((scale.high - scale.low) / 100));
+  return Math.round(value / unit) * unit;
+}

@@ -1,0 +1,201 @@
+/** The contact sheet of a series, by tilt: everything at a glance, what is out dimmed and slashed. */
+
+import { useSignal, useSignalEffect } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { fixed, signed } from "../lib/format";
+import { barMetric, metricOf } from "../state/metrics";
+import { arrivals, forgetAhead, peek, peekAny, want } from "../state/previews";
+import { go } from "../state/route";
+import { current, hovered, revision, select, table } from "../state/store";
+import { DROP, KEEP } from "../state/table";
+import { palette, type Palette } from "../state/theme";
+import { toggleDrop } from "../state/decisions";
+
+const CAPTION = 17;
+const GAP = 7;
+const SMALLEST = 92;
+
+interface Grid {
+  columns: number;
+  width: number;
+  height: number;
+  rows: number;
+}
+
+/** The largest cells that let all images be seen at once; smaller than that, they scroll. */
+export function gridFor(count: number, width: number, height: number): Grid {
+  let best: Grid | null = null;
+  for (let columns = 1; columns <= Math.max(1, Math.floor((width - GAP) / (SMALLEST + GAP))); columns++) {
+    const cell = Math.floor((width - GAP) / columns) - GAP;
+    const tall = cell + CAPTION;
+    const rows = Math.ceil(count / columns);
+    const fits = rows * (tall + GAP) + GAP <= height;
+    best = { columns, width: cell, height: tall, rows };
+    if (fits) return best;
+  }
+  return best ?? { columns: 1, width: SMALLEST, height: SMALLEST + CAPTION, rows: count };
+}
+
+export function Sheet({ members }: { members: readonly number[] }) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const size = useSignal<[number, number]>([0, 0]);
+  const top = useSignal(0);
+  const held = useRef(members);
+  held.current = members;
+
+  useEffect(() => {
+    const element = scroller.current as HTMLDivElement;
+    const observer = new ResizeObserver(() => { size.value = [element.clientWidth, element.clientHeight]; });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+
+  const paint = (): void => {
+    const [width, height] = size.value;
+    const element = canvas.current;
+    if (!element || width === 0) return;
+    const ratio = devicePixelRatio || 1;
+    if (element.width !== Math.round(width * ratio) || element.height !== Math.round(height * ratio)) {
+      element.width = Math.round(width * ratio);
+      element.height = Math.round(height * ratio);
+    }
+    const context = element.getContext("2d") as CanvasRenderingContext2D;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
+    draw(context, held.current, gridFor(held.current.length, width, height), top.value, height);
+  };
+  useSignalEffect(() => {
+    revision.value;
+    arrivals.value;
+    current.value;
+    hovered.value;
+    barMetric.value;
+    paint();
+  });
+  useEffect(() => {
+    forgetAhead();
+    paint();
+  }, [members]);
+  // the current image stays on view
+  useSignalEffect(() => {
+    const place = held.current.indexOf(current.value);
+    const element = scroller.current;
+    if (place < 0 || !element || size.value[0] === 0) return;
+    const grid = gridFor(held.current.length, ...size.peek());
+    const y = Math.floor(place / grid.columns) * (grid.height + GAP);
+    if (y < element.scrollTop || y + grid.height > element.scrollTop + element.clientHeight) element.scrollTop = y - grid.height;
+  });
+
+  const at = (event: MouseEvent): number => {
+    const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
+    const grid = gridFor(held.current.length, ...size.peek());
+    const column = Math.floor((event.clientX - box.left - GAP) / (grid.width + GAP));
+    const row = Math.floor((event.clientY - box.top + top.peek() - GAP) / (grid.height + GAP));
+    return column < 0 || column >= grid.columns ? -1 : (held.current[row * grid.columns + column] ?? -1);
+  };
+  const grid = gridFor(members.length, ...size.value);
+  const whole = grid.rows * (grid.height + GAP) + GAP;
+  return (
+    <div ref={scroller} class="sheet-scroll" tabIndex={-1} onScroll={(event) => { top.value = event.currentTarget.scrollTop; }}>
+      <div style={{ height: `${Math.max(whole, size.value[1])}px` }}>
+        <canvas
+          ref={canvas} style={{ width: `${size.value[0]}px`, height: `${size.value[1]}px` }} role="img" data-testid="sheet"
+          aria-label={`Contact sheet of ${members.length} images; the table tells the same`}
+          onPointerMove={(event) => { hovered.value = at(event); }}
+          onPointerLeave={() => { hovered.value = -1; }}
+          onClick={(event) => {
+            const chosen = at(event);
+            if (chosen < 0) return;
+            if (event.altKey) toggleDrop(chosen);
+            else select(chosen);
+          }}
+          onDblClick={(event) => { if (at(event) >= 0) go({ page: "real" }); }}
+        />
+      </div>
+    </div>
+  );
+}
+
+function draw(context: CanvasRenderingContext2D, members: readonly number[], grid: Grid, top: number, height: number): void {
+  const colours = palette();
+  const first = Math.max(0, Math.floor((top - GAP) / (grid.height + GAP))) * grid.columns;
+  for (let place = first; place < members.length; place++) {
+    const x = GAP + (place % grid.columns) * (grid.width + GAP);
+    const y = GAP + Math.floor(place / grid.columns) * (grid.height + GAP) - top;
+    if (y > height) break;
+    drawCell(context, members[place] as number, x, y, grid, colours, place - first);
+  }
+}
+
+function drawCell(context: CanvasRenderingContext2D, at: number, x: number, y: number, grid: Grid, colours: Palette, urgency: number): void {
+  const now = table.value;
+  const picture = grid.width;
+  const side = picture * devicePixelRatio > 150 ? 256 : 128;
+  const bitmap = peek(at, side) ?? peekAny(at);
+  if (!peek(at, side)) want(at, side, urgency + 1);
+  const isOut = now.decision[at] === DROP;
+  context.fillStyle = colours.raised;
+  context.fillRect(x, y, picture, picture);
+  if (bitmap) {
+    const scale = Math.min(picture / bitmap.width, picture / bitmap.height);
+    const [width, height] = [bitmap.width * scale, bitmap.height * scale];
+    context.globalAlpha = isOut ? 0.3 : 1;
+    context.imageSmoothingQuality = "high";
+    context.drawImage(bitmap, x + (picture - width) / 2, y + (picture - height) / 2, width, height);
+    context.globalAlpha = 1;
+  }
+  if (isOut) {
+    context.strokeStyle = now.isByRule(at) ? colours.pink : colours.muted;
+    context.lineWidth = 2;
+    context.beginPath();
+    context.moveTo(x + 4, y + picture - 4);
+    context.lineTo(x + picture - 4, y + 4);
+    context.stroke();
+  }
+  if (now.decision[at] === KEEP) drawCorner(context, x, y, colours.accent);
+  else if (now.suspects.has(at) && !isOut) drawSuspect(context, now.suspects.get(at) as string, x, y, picture, colours);
+  else if (now.state[at] === 4 || now.state[at] === 5) drawWord(context, now.word(at), x, y, picture, colours.red, "#fff");
+  if (at === current.value || at === hovered.value) {
+    context.strokeStyle = at === current.value ? colours.text : colours.muted;
+    context.lineWidth = 2;
+    context.strokeRect(x - 2, y - 2, picture + 4, grid.height + 3);
+  }
+  const metric = metricOf(barMetric.value);
+  context.font = "11px system-ui, sans-serif";
+  context.textBaseline = "middle";
+  context.fillStyle = isOut ? colours.faint : colours.text;
+  context.textAlign = "left";
+  const tilt = now.number(at, "tilt_deg");
+  context.fillText(tilt === null ? (now.names[at] as string).slice(-8) : signed(tilt, 0, "°"), x, y + picture + CAPTION / 2 + 1);
+  context.fillStyle = colours.muted;
+  context.textAlign = "right";
+  context.fillText(fixed(now.number(at, metric.key), Math.min(2, metric.digits), metric.unit), x + picture, y + picture + CAPTION / 2 + 1);
+}
+
+function drawSuspect(context: CanvasRenderingContext2D, reason: string, x: number, y: number, width: number, colours: Palette): void {
+  drawCorner(context, x, y, colours.amber);
+  drawWord(context, reason.split(/[:;,]/)[0] as string, x, y, width, colours.amber, "#14161a");
+}
+
+function drawCorner(context: CanvasRenderingContext2D, x: number, y: number, colour: string): void {
+  context.fillStyle = colour;
+  context.beginPath();
+  context.moveTo(x, y);
+  context.lineTo(x + 18, y);
+  context.lineTo(x, y + 18);
+  context.fill();
+}
+
+function drawWord(context: CanvasRenderingContext2D, word: string, x: number, y: number, width: number, ground: string, ink: string): void {
+  context.font = "10.5px system-ui, sans-serif";
+  let text = word;
+  while (text.length > 3 && context.measureText(text).width > width - 10) text = `${text.slice(0, -2)}…`;
+  const wide = context.measureText(text).width + 8;
+  context.fillStyle = ground;
+  context.fillRect(x, y + width - 16, wide, 16);
+  context.fillStyle = ink;
+  context.textAlign = "left";
+  context.textBaseline = "middle";
+  context.fillText(text, x + 4, y + width - 7.5);
+}

@@ -1,0 +1,20 @@
+/** Tilt series as the server tells them: angles, problems, handedness. */
+
+import { signal } from "@preact/signals";
+import * as api from "../api/client";
+
+export type SeriesOut = api.Schemas["SeriesOut"];
+export type TiltOut = api.Schemas["TiltOut"];
+export type ExportOut = api.Schemas["ExportOut"];
+
+export const seriesList = signal<SeriesOut[]>([]);
+export const seriesLoaded = signal(false);
+
+export async function loadSeries(): Promise<void> {
+  seriesList.value = await api.get<SeriesOut[]>("/api/series");
+  seriesLoaded.value = true;
+}
+
+export function seriesNamed(name: string): SeriesOut | undefined {
+  return seriesList.value.find((one) => one.name === name);
+}
