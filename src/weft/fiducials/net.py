@@ -18,7 +18,7 @@ _INPUTS = 2
 _LEVELS = 4
 _STRIDE = 2 ** (_LEVELS - 1)
 _CONTEXT = 56  # working pixels that a pixel's answer may depend on, a multiple of the stride
-_TILE = 512
+_TILE = 1024
 _NOISE_SCALE = 8.0  # brings contrast in sigmas to the range of about -3 to 1
 
 
