@@ -108,7 +108,8 @@ class Site:
         if settings != self._settings_seen or run_changed:
             self._settings_seen = settings
             self.hub.publish("settings", {"hash": settings[0], "error": settings[1]})
-        if not self.follower.summary()["is_running"]:
+        # without a page that listens nobody needs a plan
+        if self.hub.queues and not self.follower.summary()["is_running"]:
             self.planner.want((settings, store.snapshot.names, len(store.snapshot.rows)))
 
     def _plan_made(self, plan: Mapping[str, tuple[str, str]]) -> None:

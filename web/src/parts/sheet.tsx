@@ -13,27 +13,41 @@ import { toggleDrop } from "../state/decisions";
 
 const CAPTION = 17;
 const GAP = 7;
-const SMALLEST = 92;
+const SMALLEST = 66;
 
 interface Grid {
   columns: number;
+  /** Of the picture. */
   width: number;
+  picture: number;
+  /** Of the picture with its caption. */
   height: number;
   rows: number;
 }
 
 /** The largest cells that let all images be seen at once; smaller than that, they scroll. */
-export function gridFor(count: number, width: number, height: number): Grid {
+export function gridFor(count: number, width: number, height: number, aspect = 1): Grid {
   let best: Grid | null = null;
   for (let columns = 1; columns <= Math.max(1, Math.floor((width - GAP) / (SMALLEST + GAP))); columns++) {
     const cell = Math.floor((width - GAP) / columns) - GAP;
-    const tall = cell + CAPTION;
+    const picture = Math.round(cell * aspect);
+    const tall = picture + CAPTION;
     const rows = Math.ceil(count / columns);
     const fits = rows * (tall + GAP) + GAP <= height;
-    best = { columns, width: cell, height: tall, rows };
+    best = { columns, width: cell, picture, height: tall, rows };
     if (fits) return best;
   }
-  return best ?? { columns: 1, width: SMALLEST, height: SMALLEST + CAPTION, rows: count };
+  return best ?? { columns: 1, width: SMALLEST, picture: SMALLEST, height: SMALLEST + CAPTION, rows: count };
+}
+
+/** Height over width of the images of a series. */
+function aspectOf(members: readonly number[]): number {
+  const now = table.value;
+  for (const at of members) {
+    const [width, height] = [now.number(at, "width"), now.number(at, "height")];
+    if (width && height) return Math.min(1.6, Math.max(0.5, height / width));
+  }
+  return 1;
 }
 
 export function Sheet({ members }: { members: readonly number[] }) {
@@ -63,7 +77,7 @@ export function Sheet({ members }: { members: readonly number[] }) {
     const context = element.getContext("2d") as CanvasRenderingContext2D;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
-    draw(context, held.current, gridFor(held.current.length, width, height), top.value, height);
+    draw(context, held.current, gridFor(held.current.length, width, height, aspectOf(held.current)), top.value, height);
   };
   useSignalEffect(() => {
     revision.value;
@@ -82,19 +96,19 @@ export function Sheet({ members }: { members: readonly number[] }) {
     const place = held.current.indexOf(current.value);
     const element = scroller.current;
     if (place < 0 || !element || size.value[0] === 0) return;
-    const grid = gridFor(held.current.length, ...size.peek());
+    const grid = gridFor(held.current.length, ...size.peek(), aspectOf(held.current));
     const y = Math.floor(place / grid.columns) * (grid.height + GAP);
     if (y < element.scrollTop || y + grid.height > element.scrollTop + element.clientHeight) element.scrollTop = y - grid.height;
   });
 
   const at = (event: MouseEvent): number => {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
-    const grid = gridFor(held.current.length, ...size.peek());
+    const grid = gridFor(held.current.length, ...size.peek(), aspectOf(held.current));
     const column = Math.floor((event.clientX - box.left - GAP) / (grid.width + GAP));
     const row = Math.floor((event.clientY - box.top + top.peek() - GAP) / (grid.height + GAP));
     return column < 0 || column >= grid.columns ? -1 : (held.current[row * grid.columns + column] ?? -1);
   };
-  const grid = gridFor(members.length, ...size.value);
+  const grid = gridFor(members.length, ...size.value, aspectOf(members));
   const whole = grid.rows * (grid.height + GAP) + GAP;
   return (
     <div ref={scroller} class="sheet-scroll" tabIndex={-1} onScroll={(event) => { top.value = event.currentTarget.scrollTop; }}>
@@ -130,32 +144,32 @@ function draw(context: CanvasRenderingContext2D, members: readonly number[], gri
 
 function drawCell(context: CanvasRenderingContext2D, at: number, x: number, y: number, grid: Grid, colours: Palette, urgency: number): void {
   const now = table.value;
-  const picture = grid.width;
+  const { width: picture, picture: tall } = grid;
   const side = picture * devicePixelRatio > 150 ? 256 : 128;
   const bitmap = peek(at, side) ?? peekAny(at);
   if (!peek(at, side)) want(at, side, urgency + 1);
   const isOut = now.decision[at] === DROP;
   context.fillStyle = colours.raised;
-  context.fillRect(x, y, picture, picture);
+  context.fillRect(x, y, picture, tall);
   if (bitmap) {
-    const scale = Math.min(picture / bitmap.width, picture / bitmap.height);
+    const scale = Math.min(picture / bitmap.width, tall / bitmap.height);
     const [width, height] = [bitmap.width * scale, bitmap.height * scale];
     context.globalAlpha = isOut ? 0.3 : 1;
     context.imageSmoothingQuality = "high";
-    context.drawImage(bitmap, x + (picture - width) / 2, y + (picture - height) / 2, width, height);
+    context.drawImage(bitmap, x + (picture - width) / 2, y + (tall - height) / 2, width, height);
     context.globalAlpha = 1;
   }
   if (isOut) {
     context.strokeStyle = now.isByRule(at) ? colours.pink : colours.muted;
     context.lineWidth = 2;
     context.beginPath();
-    context.moveTo(x + 4, y + picture - 4);
+    context.moveTo(x + 4, y + tall - 4);
     context.lineTo(x + picture - 4, y + 4);
     context.stroke();
   }
   if (now.decision[at] === KEEP) drawCorner(context, x, y, colours.accent);
-  else if (now.suspects.has(at) && !isOut) drawSuspect(context, now.suspects.get(at) as string, x, y, picture, colours);
-  else if (now.state[at] === 4 || now.state[at] === 5) drawWord(context, now.word(at), x, y, picture, colours.red, "#fff");
+  else if (now.suspects.has(at) && !isOut) drawSuspect(context, now.suspects.get(at) as string, x, y, grid, colours);
+  else if (now.state[at] === 4 || now.state[at] === 5) drawWord(context, now.word(at), x, y, grid, colours.red, "#fff");
   if (at === current.value || at === hovered.value) {
     context.strokeStyle = at === current.value ? colours.text : colours.muted;
     context.lineWidth = 2;
@@ -167,15 +181,15 @@ function drawCell(context: CanvasRenderingContext2D, at: number, x: number, y: n
   context.fillStyle = isOut ? colours.faint : colours.text;
   context.textAlign = "left";
   const tilt = now.number(at, "tilt_deg");
-  context.fillText(tilt === null ? (now.names[at] as string).slice(-8) : signed(tilt, 0, "°"), x, y + picture + CAPTION / 2 + 1);
+  context.fillText(tilt === null ? shortName(at) : signed(tilt, 0, "°"), x, y + tall + CAPTION / 2 + 1);
   context.fillStyle = colours.muted;
   context.textAlign = "right";
-  context.fillText(fixed(now.number(at, metric.key), Math.min(2, metric.digits), metric.unit), x + picture, y + picture + CAPTION / 2 + 1);
+  if (picture >= 64) context.fillText(fixed(now.number(at, metric.key), Math.min(2, metric.digits), metric.unit), x + picture, y + tall + CAPTION / 2 + 1);
 }
 
-function drawSuspect(context: CanvasRenderingContext2D, reason: string, x: number, y: number, width: number, colours: Palette): void {
+function drawSuspect(context: CanvasRenderingContext2D, reason: string, x: number, y: number, grid: Grid, colours: Palette): void {
   drawCorner(context, x, y, colours.amber);
-  drawWord(context, reason.split(/[:;,]/)[0] as string, x, y, width, colours.amber, "#14161a");
+  drawWord(context, reason.split(/[:;,]/)[0] as string, x, y, grid, colours.amber, "#14161a");
 }
 
 function drawCorner(context: CanvasRenderingContext2D, x: number, y: number, colour: string): void {
@@ -187,15 +201,22 @@ function drawCorner(context: CanvasRenderingContext2D, x: number, y: number, col
   context.fill();
 }
 
-function drawWord(context: CanvasRenderingContext2D, word: string, x: number, y: number, width: number, ground: string, ink: string): void {
+function drawWord(context: CanvasRenderingContext2D, word: string, x: number, y: number, grid: Grid, ground: string, ink: string): void {
   context.font = "10.5px system-ui, sans-serif";
   let text = word;
-  while (text.length > 3 && context.measureText(text).width > width - 10) text = `${text.slice(0, -2)}…`;
+  while (text.length > 3 && context.measureText(text).width > grid.width - 10) text = `${text.slice(0, -2)}…`;
   const wide = context.measureText(text).width + 8;
   context.fillStyle = ground;
-  context.fillRect(x, y + width - 16, wide, 16);
+  context.fillRect(x, y + grid.picture - 16, wide, 16);
   context.fillStyle = ink;
   context.textAlign = "left";
   context.textBaseline = "middle";
-  context.fillText(text, x + 4, y + width - 7.5);
+  context.fillText(text, x + 4, y + grid.picture - 7.5);
+}
+
+/** What tells an image from its neighbours: its name without the series. */
+function shortName(at: number): string {
+  const name = table.value.names[at] as string;
+  const series = table.value.seriesOf(at);
+  return name.startsWith(series) ? name.slice(series.length).replace(/^[_-]/, "") : name;
 }

@@ -1,0 +1,67 @@
+"""A small processed project, and clients that talk to its server without a network."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from weft.server.app import make_app
+from weft.server.security import GuardSettings
+from weft.server.site import Site
+
+with warnings.catch_warnings():
+    # starlette would rather have the successor of httpx, which nothing else here needs
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fake_project import FakeProject, make_project
+
+TOKEN = "secret-of-the-tests"
+SERIES, TILTS = 2, 5
+
+
+@pytest.fixture(scope="session")
+def made_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A processed project with pictures; read it, and copy it to change it."""
+    folder = tmp_path_factory.mktemp("made") / "hiv"
+    make_project(FakeProject(folder, SERIES, TILTS, pictures=True, shrink=16))
+    return folder
+
+
+@pytest.fixture
+def project_folder(made_project: Path, tmp_path: Path) -> Path:
+    """A copy of the processed project, to be changed."""
+    folder = tmp_path / "hiv"
+    shutil.copytree(made_project, folder)
+    return folder
+
+
+@pytest.fixture
+def site(project_folder: Path) -> Site:
+    """The server's side of the project."""
+    return Site(project_folder)
+
+
+@pytest.fixture
+def client(site: Site) -> Iterator[TestClient]:
+    """A client that knows the token."""
+    yield from _client(site, GuardSettings(TOKEN))
+
+
+@pytest.fixture
+def reader(project_folder: Path) -> Iterator[TestClient]:
+    """A client of a server that was started read-only."""
+    yield from _client(Site(project_folder, read_only=True), GuardSettings(TOKEN, read_only=True))
+
+
+def _client(site: Site, guard: GuardSettings) -> Iterator[TestClient]:
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    with TestClient(make_app(site, guard), base_url="http://localhost:8765", headers=headers) as client:
+        yield client
