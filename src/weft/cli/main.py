@@ -30,6 +30,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "status": "what is done, what failed, who works",
         "ls": "one line per movie",
         "show": "everything about one movie",
+        "serve": "show the project in a browser",
+        "open": "show a project on another machine in the browser here",
     },
     "Decide": {
         "drop": "leave movies out",
