@@ -24,7 +24,7 @@ import { SettingsPanel } from "./settings/panel";
 import { ACTS } from "./state/acts";
 import { isBlinking, isPlaying, isSplit } from "./state/look";
 import { report } from "./state/notices";
-import { followHistory, type Page, route } from "./state/route";
+import { followHistory, isSettingsOpen, page as pageNow, type Page } from "./state/route";
 import { connect, loadItems, loadProject, project, run, counts } from "./state/store";
 import { loadSuspects } from "./state/suspects";
 
@@ -52,15 +52,15 @@ export function App() {
   }, []);
 
   if (isRefused.value) return <Gate />;
-  const here = route.value;
+  const here = pageNow.value;
   return (
     <div class="frame">
       <Title />
       <Top />
       <Banners />
-      {here.settings && <SettingsPanel />}
-      <main class="page" aria-label={here.page}>
-        <CurrentPage page={here.page} />
+      {isSettingsOpen.value && <SettingsPanel />}
+      <main class="page" aria-label={here}>
+        <CurrentPage page={here} />
         {isPlaying.value && <MovieView />}
       </main>
       <Bar />

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,9 @@ from weft.server.runs import RunFollower
 from weft.server.series import Advisor
 from weft.server.store import Store
 
-__all__ = ["Hub", "Site", "site_of"]
+__all__ = ["RECENT_S", "Hub", "Site", "site_of"]
+
+RECENT_S = 1.0
 
 _LOOK_EVERY_S = 0.5
 _MOST_IN_ONE_EVENT = 300
@@ -72,11 +75,21 @@ class Site:
         self.follower = RunFollower(self.store.project.out)
         self._look = threading.Lock()
         self._settings_seen: Any = None
-        self._done_seen = -1
+        self._looked = -1e9
 
-    def look(self, *, force: bool = False) -> None:
-        """Look at the project once and publish what changed."""
+    def look(self, *, force: bool = False, max_age_s: float = 0.0) -> None:
+        """Look at the project once and publish what changed.
+
+        Parameters
+        ----------
+        force : bool
+            Look for new movies even if that was done a moment ago.
+        max_age_s : float
+            A look as recent as this is good enough: several requests come when a page is opened.
+        """
         with self._look:
+            if time.monotonic() - self._looked < max_age_s:
+                return
             if self.follower.out != self.store.project.out:
                 self.follower = RunFollower(self.store.project.out)
             events, run_changed = self.follower.poll()
@@ -92,6 +105,7 @@ class Site:
             if events or run_changed:
                 self.hub.publish("run", self.follower.summary())
             self._ask_for_plan(run_changed=run_changed)
+            self._looked = time.monotonic()
 
     async def watch(self) -> None:
         """Look again and again while any page listens."""

@@ -82,7 +82,7 @@ def serve(
         if open_browser and not path:
             _open(link)
         config = uvicorn.Config(
-            make_app(site, guard), log_level="warning", access_log=False, server_header=False,
+            make_app(site, guard), log_level="critical", access_log=False, server_header=False,
             timeout_graceful_shutdown=2, proxy_headers=False,
         )  # fmt: skip
         uvicorn.Server(config).run(sockets=[listening])

@@ -28,7 +28,11 @@ __all__ = ["STATES", "Place", "Snapshot", "Store"]
 STATES = ("waiting", "running", "done", "stale", "failed", "impossible")
 VERDICTS = ("", "good", "weak", "failed")
 VERBS = ("auto", "keep", "drop")
+PLACE_FIELDS = ("tilt_deg", "order", "exposure_e_A2", "pre_exposure_e_A2", "target_defocus_um")
 _LOOK_FOR_MOVIES_S = 3.0
+_STATE_CODES = {state: code for code, state in enumerate(STATES)}
+_VERDICT_CODES = {verdict: code for code, verdict in enumerate(VERDICTS)}
+_NO_ROW: Row = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,33 +119,35 @@ class Snapshot:
 
     def columns(self) -> dict[str, Any]:
         """Return all movies column by column; texts that few have are given by index."""
-        items = [self.item(name) for name in self.names]
-        series = sorted({item["series"] for item in items})
+        places = [self.places[name] for name in self.names]
+        rows = [self.rows.get(name, _NO_ROW) for name in self.names]
+        held = [(number, self.decisions[name]) for number, name in enumerate(self.names) if name in self.decisions]
+        verbs = [0] * len(self.names)
+        for number, decision in held:
+            verbs[number] = VERBS.index(decision.verb)
+        series = sorted({place.series for place in places})
         index = {name: number for number, name in enumerate(series)}
+        reasons = {
+            str(number): reason
+            for number, (name, row) in enumerate(zip(self.names, rows, strict=True))
+            if (reason := self.reasons.get(name) or row.get("failure") or row.get("reason", ""))
+        }
+        numbers = {key: [row.get(key) for row in rows] for key in FIELDS}
+        numbers |= {key: [getattr(place, key) for place in places] for key in PLACE_FIELDS}
         return {
             "revision": self.revision,
             "names": list(self.names),
             "series_names": series,
-            "series": [index[item["series"]] for item in items],
-            "state": [STATES.index(item["state"]) for item in items],
-            "verdict": [VERDICTS.index(item["verdict"]) for item in items],
-            "decision": [VERBS.index(item["decision"]) for item in items],
-            "version": [item["version"] for item in items],
-            "reasons": _sparse(items, "reason"),
-            "decision_reasons": _sparse(items, "decision_reason"),
-            "decision_by": _sparse(items, "decision_by"),
-            "numbers": {
-                **{key: [item["numbers"][key] for item in items] for key in FIELDS},
-                **{
-                    key: [item[key] for item in items]
-                    for key in ("tilt_deg", "order", "exposure_e_A2", "pre_exposure_e_A2", "target_defocus_um")
-                },
-            },
+            "series": [index[place.series] for place in places],
+            "state": [_STATE_CODES[self.states[name]] for name in self.names],
+            "verdict": [_VERDICT_CODES[row.get("verdict", "")] for row in rows],
+            "decision": verbs,
+            "version": [str(self.versions.get(name, 0)) for name in self.names],
+            "reasons": reasons,
+            "decision_reasons": {str(number): decision.reason for number, decision in held if decision.reason},
+            "decision_by": {str(number): decision.by for number, decision in held if decision.by},
+            "numbers": numbers,
         }
-
-
-def _sparse(items: Iterable[Mapping[str, Any]], key: str) -> dict[str, str]:
-    return {str(number): item[key] for number, item in enumerate(items) if item[key]}
 
 
 class Store:

@@ -3,15 +3,16 @@
 import { signal, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { signed } from "../lib/format";
+import { mark } from "../lib/marks";
 import { TriState } from "../parts/tristate";
 import { decide, toggleDrop } from "../state/decisions";
 import { barMetric, METRICS, metricOf } from "../state/metrics";
-import { want } from "../state/previews";
-import { go, route } from "../state/route";
+import { forgetAhead, peekAny, want } from "../state/previews";
+import { go, orderBy, searchText } from "../state/route";
 import { counts, current, hovered, position, revision, searchProblem, select, step, table, view } from "../state/store";
 import type { Order } from "../state/table";
 import { palette } from "../state/theme";
-import { BAR_PX, drawBar } from "./draw";
+import { BAR_PX, type BarState, drawBase, drawTop } from "./draw";
 import { HoverCard } from "./hover";
 import { type BarLayout, layoutBar, positionAt } from "./layout";
 
@@ -50,7 +51,7 @@ function Info() {
       <Search />
       <label>
         <span class="hidden-text">Order</span>
-        <select value={route.value.order} onChange={(event) => go({ order: event.currentTarget.value as Order })} title="Order of the images (O)">
+        <select value={orderBy.value} onChange={(event) => go({ order: event.currentTarget.value as Order })} title="Order of the images (O)">
           <option value="name">by name</option>
           <option value="tilt">by tilt</option>
           <option value="time">by time</option>
@@ -88,14 +89,14 @@ function RangeActs() {
 
 function Search() {
   const problem = searchProblem.value;
-  const isOn = route.value.search.trim() !== "";
+  const isOn = searchText.value.trim() !== "";
   return (
     <span class="search">
       <svg width="14" height="14" viewBox="0 0 14 14" fill="none" stroke="currentColor" stroke-width="1.6" aria-hidden="true">
         <circle cx="6" cy="6" r="4.2" /><path d="m9.300 9.300 3.200 3.200" stroke-linecap="round" />
       </svg>
       <input
-        id="search" type="search" placeholder="Search  /" aria-label="Search images" value={route.value.search} spellcheck={false}
+        id="search" type="search" placeholder="Search  /" aria-label="Search images" value={searchText.value} spellcheck={false}
         title="Part of a name, TS_0[1-3]_*, tilt:>50, res:>15, state:stale, used:no, suspect:yes"
         onInput={(event) => go({ search: event.currentTarget.value })}
         onKeyDown={(event) => {
@@ -127,24 +128,47 @@ function Cells() {
     return () => observer.disconnect();
   }, []);
 
+  const base = useRef<OffscreenCanvas | null>(null);
+  const drawn = useSignal(0);
+
+  const stateNow = (): BarState => ({
+    table: table.peek(), view: view.value, position: position.value,
+    hover: hover.value >= 0 ? hover.value : hovered.value >= 0 ? view.value.indexOf(hovered.value) : -1,
+    range: range.value, metric: barMetric.value, phase: phase.value,
+  });
+
+  // cells: when images, decisions or the order change
   useSignalEffect(() => {
     revision.value;
     const element = canvas.current;
-    if (!element || width.value === 0) return;
-    layout.current = layoutBar(view.value, table.value.series, width.value);
+    const [wide, seen, metric, moved] = [width.value, view.value, barMetric.value, phase.value];
+    if (!element || wide === 0) return;
+    layout.current = layoutBar(seen, table.value.series, wide);
     const ratio = devicePixelRatio || 1;
-    if (element.width !== Math.round(width.value * ratio)) {
-      element.width = Math.round(width.value * ratio);
-      element.height = Math.round(BAR_PX * ratio);
-    }
+    element.width = Math.round(wide * ratio);
+    element.height = Math.round(BAR_PX * ratio);
+    base.current = new OffscreenCanvas(element.width, element.height);
+    const context = base.current.getContext("2d") as OffscreenCanvasRenderingContext2D;
+    context.scale(ratio, ratio);
+    const state = { table: table.value, view: seen, position: -1, hover: -1, range: null, metric, phase: moved };
+    drawBase(context, layout.current, state, palette());
+    drawn.value = drawn.peek() + 1;
+    mark("bar");
+  });
+
+  // marks: when the pointer or the current image move
+  useSignalEffect(() => {
+    drawn.value;
+    const state = stateNow();
+    const element = canvas.current;
+    if (!element || !base.current || !layout.current) return;
     const context = element.getContext("2d") as CanvasRenderingContext2D;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    const state = {
-      table: table.value, view: view.value, position: position.value,
-      hover: hover.value >= 0 ? hover.value : hovered.value >= 0 ? view.value.indexOf(hovered.value) : -1,
-      range: range.value, metric: barMetric.value, phase: phase.value,
-    };
-    drawBar(context, layout.current, state, palette());
+    const ratio = devicePixelRatio || 1;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, element.width, element.height);
+    context.drawImage(base.current, 0, 0);
+    context.scale(ratio, ratio);
+    drawTop(context, layout.current, state, palette());
   });
 
   // stripes of running cells move, unless motion is unwanted
@@ -165,7 +189,10 @@ function Cells() {
     pointerX.value = event.clientX;
     const index = view.value[place];
     hovered.value = index ?? -1;
-    if (index !== undefined) want(index, 256, 0);
+    if (index !== undefined && !peekAny(index)) {
+      forgetAhead();
+      want(index, 256, 1);
+    }
     if (drag.current && place !== drag.current.from) drag.current.moved = true;
     if (drag.current?.moved) {
       range.value = [Math.min(place, drag.current.from), Math.max(place, drag.current.from)];

@@ -49,17 +49,25 @@ export function lookOf(table: Table, at: number): number {
   }
 }
 
-export function drawBar(canvas: CanvasRenderingContext2D, layout: BarLayout, state: BarState, colours: Palette): void {
+type Canvas = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
+
+/** What changes seldom: cells and the lower row. */
+export function drawBase(canvas: Canvas, layout: BarLayout, state: BarState, colours: Palette): void {
   canvas.clearRect(0, 0, layout.width, BAR_PX);
-  drawLabels(canvas, layout, state, colours);
-  drawRange(canvas, layout, state, colours);
   if (layout.pitch >= 3) drawCells(canvas, layout, state, colours);
   else drawColumns(canvas, layout, state, colours);
-  drawMarks(canvas, layout, state, colours);
+  drawSuspects(canvas, layout, state, colours);
   drawMetric(canvas, layout, state, colours);
 }
 
-function drawLabels(canvas: CanvasRenderingContext2D, layout: BarLayout, state: BarState, colours: Palette): void {
+/** What follows the pointer and the keys: drawn over a copy of the base. */
+export function drawTop(canvas: Canvas, layout: BarLayout, state: BarState, colours: Palette): void {
+  drawLabels(canvas, layout, state, colours);
+  drawRange(canvas, layout, state, colours);
+  drawMarks(canvas, layout, state, colours);
+}
+
+function drawLabels(canvas: Canvas, layout: BarLayout, state: BarState, colours: Palette): void {
   canvas.font = "11px system-ui, sans-serif";
   canvas.textBaseline = "alphabetic";
   const here = state.position;
@@ -77,7 +85,7 @@ function drawLabels(canvas: CanvasRenderingContext2D, layout: BarLayout, state: 
   }
 }
 
-function drawRange(canvas: CanvasRenderingContext2D, layout: BarLayout, state: BarState, colours: Palette): void {
+function drawRange(canvas: Canvas, layout: BarLayout, state: BarState, colours: Palette): void {
   if (!state.range) return;
   const [first, last] = state.range;
   const x = layout.left[first] as number;
@@ -88,7 +96,7 @@ function drawRange(canvas: CanvasRenderingContext2D, layout: BarLayout, state: B
   canvas.globalAlpha = 1;
 }
 
-function drawCells(canvas: CanvasRenderingContext2D, layout: BarLayout, state: BarState, colours: Palette): void {
+function drawCells(canvas: Canvas, layout: BarLayout, state: BarState, colours: Palette): void {
   const width = Math.max(2, layout.pitch - (layout.pitch >= 6 ? 2 : 1));
   for (let p = 0; p < state.view.length; p++) {
     const at = state.view[p] as number;
@@ -102,7 +110,7 @@ function drawCells(canvas: CanvasRenderingContext2D, layout: BarLayout, state: B
 }
 
 export function drawCell(
-  canvas: CanvasRenderingContext2D, x: number, width: number, look: number, colours: Palette, phase: number, top = CELLS_Y,
+  canvas: Canvas, x: number, width: number, look: number, colours: Palette, phase: number, top = CELLS_Y,
 ): void {
   const bottom = top + CELLS_PX;
   switch (look) {
@@ -166,7 +174,7 @@ export function drawCell(
 }
 
 /** Cells narrower than 3 px: one column a pixel, showing the worst below it. */
-function drawColumns(canvas: CanvasRenderingContext2D, layout: BarLayout, state: BarState, colours: Palette): void {
+function drawColumns(canvas: Canvas, layout: BarLayout, state: BarState, colours: Palette): void {
   const step = 1.5;
   for (const segment of layout.segments) {
     let p = segment.first;
@@ -181,8 +189,9 @@ function drawColumns(canvas: CanvasRenderingContext2D, layout: BarLayout, state:
   }
 }
 
-function drawMarks(canvas: CanvasRenderingContext2D, layout: BarLayout, state: BarState, colours: Palette): void {
+function drawSuspects(canvas: Canvas, layout: BarLayout, state: BarState, colours: Palette): void {
   const { table, view } = state;
+  if (table.suspects.size === 0) return;
   canvas.fillStyle = colours.amber;
   for (let p = 0; p < view.length; p++) {
     const at = view[p] as number;
@@ -194,6 +203,10 @@ function drawMarks(canvas: CanvasRenderingContext2D, layout: BarLayout, state: B
     canvas.lineTo(middle, CELLS_Y - 1.5);
     canvas.fill();
   }
+}
+
+function drawMarks(canvas: Canvas, layout: BarLayout, state: BarState, colours: Palette): void {
+  const { view } = state;
   for (const [p, colour] of [[state.hover, colours.muted], [state.position, colours.text]] as const) {
     if (p < 0 || p >= view.length) continue;
     const width = Math.max(3, layout.pitch - 1);
@@ -204,7 +217,7 @@ function drawMarks(canvas: CanvasRenderingContext2D, layout: BarLayout, state: B
   }
 }
 
-function drawMetric(canvas: CanvasRenderingContext2D, layout: BarLayout, state: BarState, colours: Palette): void {
+function drawMetric(canvas: Canvas, layout: BarLayout, state: BarState, colours: Palette): void {
   const values = state.table.numbers.get(state.metric);
   if (!values) return;
   const [low, high] = spread(values, state.view);

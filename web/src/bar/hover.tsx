@@ -19,6 +19,7 @@ interface Props {
 }
 
 const WIDTH = 276;
+const RATIO = Math.min(2, Math.max(1, Math.round(devicePixelRatio || 1)));
 
 export function HoverCard({ place, x, layout, metric }: Props) {
   const picture = useRef<HTMLCanvasElement>(null);
@@ -39,8 +40,8 @@ export function HoverCard({ place, x, layout, metric }: Props) {
   const isNarrow = (layout.current?.pitch ?? 9) < 6;
   const reason = now.decisionReasons.get(at) || now.suspects.get(at) || now.reasons.get(at);
   return (
-    <div class="hover-card" style={{ left: `${left}px`, bottom: "122px" }} data-testid="hover-card">
-      <canvas ref={picture} width={512} height={496} />
+    <div class="hover-card" style={{ transform: `translateX(${Math.round(left)}px)` }} data-testid="hover-card">
+      <canvas ref={picture} width={256 * RATIO} height={248 * RATIO} />
       {isNarrow && <canvas ref={lens} class="lens" width={512} height={44} />}
       <div class="title">
         <span>{now.names[at]}</span>

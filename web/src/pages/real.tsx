@@ -3,6 +3,7 @@
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import * as api from "../api/client";
+import { mark } from "../lib/marks";
 import { Segments } from "../parts/segments";
 import { detailOf, followDetail } from "../state/detail";
 import * as look from "../state/look";
@@ -41,6 +42,7 @@ function Picture({ holder, seen }: { holder: Holder; seen: { value: number } }) 
   const mask = useSignal<MaskImage | null>(null);
   const pointer = useSignal<[number, number] | null>(null);
   const before = useRef(-1);
+  const marked = useRef(-1);
   const hasAverage = useComputed(() => detailOf(current.value)?.has_average ?? true);
 
   useEffect(() => {
@@ -65,7 +67,10 @@ function Picture({ holder, seen }: { holder: Holder; seen: { value: number } }) 
     if (!viewer || at < 0) return;
     const [width, height] = [now.number(at, "width"), now.number(at, "height")];
     const size = width && height ? { width, height, pixel_size_A: now.number(at, "pixel_size_A") } : null;
-    viewer.setStandIn(peekAny(at) ?? null);
+    const there = peekAny(at);
+    viewer.setStandIn(there ?? null);
+    if (there && at !== marked.current) mark("image");
+    marked.current = at;
     const isDone = now.version[at] !== "0";
     const filters = look.isBlinking.value ? { lowPass: 0, deconvolve: false } : { lowPass: look.lowPass.value, deconvolve: look.deconvolve.value };
     void viewer.setSource(isDone ? { name: now.names[at] as string, version: now.version[at] as string, which: look.which.value, ...filters } : null, size);

@@ -5,7 +5,7 @@ import * as api from "../api/client";
 import { duration } from "../lib/format";
 import { isHelpOpen } from "../state/look";
 import { report } from "../state/notices";
-import { go, type Page, PAGES, route, routeQuery } from "../state/route";
+import { go, isSettingsOpen, page as pageNow, type Page, PAGES, route, routeQuery } from "../state/route";
 import { counts, jobs, plan, project, run } from "../state/store";
 import { theme, toggleTheme } from "../state/theme";
 import { draft, saveDraft } from "../settings/draft";
@@ -16,7 +16,7 @@ const TITLES: Record<Page, string> = {
 };
 
 export function Top() {
-  const here = route.value;
+  const here = pageNow.value;
   return (
     <header class="top">
       <div class="brand">
@@ -27,7 +27,7 @@ export function Top() {
       <nav class="tabs" aria-label="Pages">
         {PAGES.map((page) => (
           <a
-            href={routeQuery({ ...here, page })} aria-current={here.page === page ? "page" : undefined}
+            href={routeQuery({ ...route.peek(), page })} aria-current={here === page ? "page" : undefined}
             onClick={(event) => {
               event.preventDefault();
               go({ page });
@@ -42,8 +42,8 @@ export function Top() {
       <RunState />
       <RunButton />
       <button
-        type="button" class="plain icon-button" aria-pressed={here.settings} title="Settings" aria-label="Settings"
-        onClick={() => go({ settings: !here.settings })}
+        type="button" class="plain icon-button" aria-pressed={isSettingsOpen.value} title="Settings" aria-label="Settings"
+        onClick={() => go({ settings: !isSettingsOpen.peek() })}
       >
         <svg width="16" height="16" viewBox="0 0 16 16" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" aria-hidden="true">
           <path d="M2 4.500h7M13 4.500h1M2 11.500h1M7 11.500h7" /><circle cx="11" cy="4.500" r="1.800" /><circle cx="5" cy="11.500" r="1.800" />

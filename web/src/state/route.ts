@@ -42,6 +42,9 @@ export function routeQuery(route: Route): string {
 export const route = signal<Route>(typeof location === "undefined" ? DEFAULT : parseRoute(location.search));
 export const page = computed(() => route.value.page);
 export const currentName = computed(() => route.value.item);
+export const searchText = computed(() => route.value.search);
+export const orderBy = computed(() => route.value.order);
+export const isSettingsOpen = computed(() => route.value.settings);
 
 let written = 0;
 let pending: ReturnType<typeof setTimeout> | undefined;

@@ -3,8 +3,9 @@
 import { batch, computed, signal } from "@preact/signals";
 import * as api from "../api/client";
 import { openStream, type StreamState } from "../api/stream";
+import { mark } from "../lib/marks";
 import { parseSearch, SearchError, type Test } from "../lib/search";
-import { currentName, go, route } from "./route";
+import { currentName, go, orderBy, searchText } from "./route";
 import { count, ordered, Table } from "./table";
 
 export const project = signal<api.Project | null>(null);
@@ -36,7 +37,7 @@ export interface LogEvent {
 export const liveLog = signal<LogEvent[]>([]);
 
 const parsed = computed<{ test: Test | null; problem: string }>(() => {
-  const text = route.value.search;
+  const text = searchText.value;
   if (!text.trim()) return { test: null, problem: "" };
   try {
     return { test: parseSearch(text), problem: "" };
@@ -49,7 +50,7 @@ export const searchProblem = computed(() => parsed.value.problem);
 /** Indices of the images that are seen, in the present order and filter. */
 export const view = computed<Uint32Array>(() => {
   const now = table.value;
-  const { search, order } = route.value;
+  const [search, order] = [searchText.value, orderBy.value];
   // a filter over values must follow them; names never change
   if (/:/.test(search) || order !== "name") revision.value;
   const { test } = parsed.value;
@@ -119,6 +120,7 @@ export async function loadItems(): Promise<void> {
     revision.value += 1;
     isLoaded.value = true;
   });
+  mark("items");
 }
 
 const suspectTexts = new Map<string, string>();

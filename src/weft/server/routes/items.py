@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from weft.server.models import Columns, EventOut, ItemDetail, ItemOut
-from weft.server.site import Site, site_of
+from weft.server.site import RECENT_S, Site, site_of
 from weft.state import decisions
 
 router = APIRouter(prefix="/api", tags=["items"])
@@ -21,7 +21,7 @@ Here = Annotated[Site, Depends(site_of)]
 @router.get("/items", response_model=Columns)
 def get_items(site: Here, request: Request) -> Response:
     """Return all movies in columns; compressed if the browser takes it."""
-    site.look()
+    site.look(max_age_s=RECENT_S)
     body = site.store.columns()
     headers = {"content-type": "application/json"}
     if "gzip" in request.headers.get("accept-encoding", "") and len(body) > 20_000:

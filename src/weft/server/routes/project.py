@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends
 
 from weft import __version__
 from weft.server.models import DiskOut, ProjectOut, RunOut
-from weft.server.site import Site, site_of
+from weft.server.site import RECENT_S, Site, site_of
 from weft.state.decisions import default_author
 
 router = APIRouter(prefix="/api", tags=["project"])
@@ -21,7 +21,7 @@ Here = Annotated[Site, Depends(site_of)]
 @router.get("/project")
 def get_project(site: Here) -> ProjectOut:
     """Return the project and the state of its run."""
-    site.look()
+    site.look(max_age_s=RECENT_S)
     store, planner = site.store, site.planner
     project = store.project
     return ProjectOut(

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 
 from weft.server.models import ExportOut, ImportOut, SeriesOut, Suggestions
 from weft.server.series import exports_of, import_preview, series_out
-from weft.server.site import Site, site_of
+from weft.server.site import RECENT_S, Site, site_of
 
 router = APIRouter(prefix="/api", tags=["series"])
 Here = Annotated[Site, Depends(site_of)]
@@ -29,7 +29,7 @@ def preview_import(site: Here) -> ImportOut:
 @router.get("/suggestions")
 def get_suggestions(site: Here) -> Suggestions:
     """Return what speaks against images, series by series; nothing is dropped."""
-    site.look()
+    site.look(max_age_s=RECENT_S)
     return site.advisor.all()
 
 
