@@ -145,7 +145,9 @@ def filters(page: Page) -> dict[str, tuple[float, str, float | None]]:
 
     typed = """(() => { const i = document.getElementById('search'); i.value = %s;
         window.__began = performance.now(); i.dispatchEvent(new Event('input', {bubbles: true})); })()"""
-    found = [until_bar(typed % json.dumps(text)) for text in ("TS_1", "res:>12", "TS_0[1-9]_*", "tilt:>50 -state:failed", "")]
+    found = [
+        until_bar(typed % json.dumps(text)) for text in ("TS_1", "res:>12", "TS_0[1-9]_*", "tilt:>50 -state:failed", "")
+    ]
     order = """(() => { const s = document.querySelector('.bar-info select'); s.value = %s;
         window.__began = performance.now(); s.dispatchEvent(new Event('change', {bubbles: true})); })()"""
     sorts = [until_bar(order % json.dumps(text)) for text in ("tilt", "time", "name")]

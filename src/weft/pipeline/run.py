@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import signal
 import socket
@@ -13,9 +12,10 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from weft.errors import BusyError, Interrupted, MachineError
+from weft.io.machine import machine_errors
 from weft.pipeline.jobs import Job
 from weft.pipeline.plan import Plan, PlanItem, make_plan
 from weft.pipeline.progress import RunLog
@@ -23,13 +23,9 @@ from weft.pipeline.workers import Pool, plan_workers
 from weft.settings.schema import ComputeSettings
 from weft.state.keys import key_of
 from weft.state.locks import Claim, claim, holder, is_alive
-from weft.io.machine import machine_errors
 from weft.state.project import Project
 from weft.state.record import Failure, MovieFacts, Record
 from weft.state.records import read_record, write_record
-
-if TYPE_CHECKING:
-    from weft.engine.device import Engine
 
 __all__ = ["RunSummary", "current_runs", "run", "work_movie"]
 
@@ -106,7 +102,7 @@ def run(
 
 def work_movie(job: Job, compute: ComputeSettings, report: Callable[[str, float], None]) -> dict[str, Any]:
     """Do one movie in a worker; what another run has finished meanwhile is not done again."""
-    from weft.pipeline.stages import process_movie
+    from weft.pipeline.stages import engine_for, process_movie
 
     item = job.item
     record = read_record(job.out / "records" / f"{item.name}.json") if job.check_again else None
@@ -115,7 +111,7 @@ def work_movie(job: Job, compute: ComputeSettings, report: Callable[[str, float]
         item = replace(item, stages=left)
     if not item.stages:
         return {"failure": None, "twice": True}
-    record = process_movie(replace(job, item=item), _engine(compute), report)
+    record = process_movie(replace(job, item=item), engine_for(compute), report)
     verdicts = {
         stage: part.verdict
         for stage, part in (("motion", record.motion), ("ctf", record.ctf), ("mask", record.mask))
@@ -137,13 +133,6 @@ def _is_done(record: Record, stage: Any, item: PlanItem, out: Path) -> bool:
         and done.key == key_of(stage=stage, inputs=item.inputs[stage])
         and all((out / file).exists() for file in done.files)
     )
-
-
-@functools.cache
-def _engine(compute: ComputeSettings) -> Engine:
-    from weft.engine.device import make_engine
-
-    return make_engine(compute)
 
 
 @contextlib.contextmanager

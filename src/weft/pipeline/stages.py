@@ -7,6 +7,7 @@ whole result or none.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from weft import __version__
 from weft.ctf import estimate_ctf
-from weft.engine.device import Engine
+from weft.engine.device import Engine, make_engine
 from weft.errors import ItemFailed, MachineError, WeftError
 from weft.fiducials import segment
 from weft.fields import CtfFit, MotionField
@@ -31,14 +32,20 @@ from weft.movie.open import open_movie
 from weft.movie.prepare import PreparedMovie, prepare
 from weft.pipeline import outputs
 from weft.pipeline.jobs import Job
-from weft.settings.schema import Settings
+from weft.settings.schema import ComputeSettings, Settings
 from weft.state.keys import key_of
 from weft.state.record import Failure, MovieFacts, Record, Stage, StageName
 from weft.state.records import read_record, write_record
 
-__all__ = ["process_movie"]
+__all__ = ["engine_for", "process_movie"]
 
 Report = Callable[[str, float], None]
+
+
+@functools.cache
+def engine_for(compute: ComputeSettings) -> Engine:
+    """Return the engine of this worker, made once."""
+    return make_engine(compute)
 
 
 def process_movie(job: Job, engine: Engine, report: Report) -> Record:

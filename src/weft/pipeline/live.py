@@ -1,0 +1,87 @@
+"""Live processing: new movies are taken as they become whole."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from weft.errors import Interrupted
+from weft.pipeline.plan import make_plan
+from weft.pipeline.run import RunSummary, run
+from weft.state.project import Project
+
+__all__ = ["Watcher", "watch"]
+
+
+@dataclass
+class Watcher:
+    """Tells which movies have stopped growing: same size and time in two looks.
+
+    Network file systems do not announce what other machines write, so the folder is looked at again and again.
+    """
+
+    seen: dict[Path, tuple[int, int]] = field(default_factory=dict)
+
+    def whole(self, project: Project) -> set[str]:
+        """Return the names of movies whose files have not changed since the look before."""
+        names = set()
+        for name, path in project.movies().items():
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            now = (status.st_size, status.st_mtime_ns)
+            if self.seen.get(path) == now and status.st_size > 0:
+                names.add(name)
+            self.seen[path] = now
+        return names
+
+
+def watch(
+    project: Project,
+    *,
+    interval_s: float = 10.0,
+    quiet_s: float | None = None,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+    after_run: Callable[[RunSummary], None] | None = None,
+) -> int:
+    """Process movies as they arrive, until interrupted or until nothing came for `quiet_s`.
+
+    Parameters
+    ----------
+    project : Project
+        Folder and settings.
+    interval_s : float
+        Seconds between looks.
+    quiet_s : float, optional
+        End after this time without anything to do.
+    on_event : callable, optional
+        Called with each event of each run.
+    after_run : callable, optional
+        Called after each run, for series and stacks.
+
+    Returns
+    -------
+    int
+        Movies finished.
+    """
+    watcher, pause = Watcher(), threading.Event()
+    watcher.whole(project)
+    done, last = 0, time.monotonic()
+    while True:
+        try:
+            pause.wait(interval_s)
+        except KeyboardInterrupt as error:
+            raise Interrupted(f"stopped watching after {done} movies; the state is whole") from error
+        names = watcher.whole(project)
+        if make_plan(project, names=names).to_run:
+            summary = run(project, names=names, on_event=on_event)
+            done, last = done + summary.done, time.monotonic()
+            if after_run is not None:
+                after_run(summary)
+        elif quiet_s is not None and time.monotonic() - last > quiet_s:
+            return done
