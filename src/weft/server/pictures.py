@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from weft.errors import InputError, MissingError
 from weft.io.mrc import MrcHeader, read_mrc_header
 from weft.server.filters import Filter, filtered
+from weft.signal.picture import grey_bytes, robust_spread, shrink
 
 __all__ = ["TILE_PX", "Grey", "PictureInfo", "picture_info", "preview", "read_spectrum", "tile"]
 
@@ -87,7 +88,7 @@ def picture_info(path: Path, _version: int) -> PictureInfo:
     sigmas = []
     for level in range(_LEVELS):
         reduced = shrink(sample, 2**level)
-        sigmas.append(_robust(reduced)[1])
+        sigmas.append(robust_spread(reduced)[1])
     step = max(1, header.nx * header.ny // 1_000_000)
     median = float(np.median(np.asarray(image).reshape(-1)[::step]))
     return PictureInfo(header.ny, header.nx, header.pixel_size_A, median, tuple(sigmas))
@@ -141,9 +142,9 @@ def read_spectrum(path: Path) -> Grey:
     usable = values[np.isfinite(values)]
     if usable.size == 0:
         raise InputError(f"{path.name}: the spectrum holds no numbers; run the CTF again")
-    centre, sigma = _robust(usable)
+    centre, sigma = robust_spread(usable)
     low, high = centre - 3 * sigma, centre + 12 * sigma
-    return Grey(_quantised(values, low, high), low, high)
+    return Grey(grey_bytes(values, low, high), low, high)
 
 
 def preview(thumbnail: Path, side: int) -> bytes:
@@ -173,50 +174,19 @@ def _smaller(data: bytes, side: int) -> bytes:
     return out.getvalue()
 
 
-def shrink(image: Image, fold: int) -> Image:
-    """Return the means of blocks of `fold` × `fold` pixels; blocks at the far edges may be smaller.
-
-    Examples
-    --------
-    >>> shrink(np.arange(6, dtype=np.float32).reshape(2, 3), 2)
-    array([[2. , 3.5]], dtype=float32)
-    """
-    if fold == 1:
-        return image
-    height, width = image.shape
-    rows = np.add.reduceat(image, np.arange(0, height, fold), axis=0)
-    sums = np.add.reduceat(rows, np.arange(0, width, fold), axis=1)
-    tall = np.minimum(fold, height - np.arange(0, height, fold))
-    wide = np.minimum(fold, width - np.arange(0, width, fold))
-    return np.asarray(sums / (tall[:, None] * wide[None, :]), dtype=np.float32)
-
-
 def _middle(size: int) -> slice:
     """Return the middle 1024 pixels of a side."""
     begin = max(0, (size - 1024) // 2)
     return slice(begin, begin + 1024)
 
 
-def _robust(values: NDArray[Any]) -> tuple[float, float]:
-    """Return median and 1.4826 × the median absolute deviation, never 0."""
-    sample = values.reshape(-1)[:: max(1, values.size // 200_000)]
-    median = float(np.median(sample))
-    spread = 1.4826 * float(np.median(np.abs(sample - median)))
-    return median, spread or float(sample.std()) or 1.0
-
-
 def _as_bytes(image: Image) -> Grey:
-    median, sigma = _robust(image)
+    median, sigma = robust_spread(image)
     low = max(float(image.min()), median - _SIGMAS * sigma)
     high = min(float(image.max()), median + _SIGMAS * sigma)
     if not high > low:
         high = low + 1.0
-    return Grey(_quantised(image, low, high), low, high)
-
-
-def _quantised(image: Image, low: float, high: float) -> NDArray[np.uint8]:
-    scaled = (np.nan_to_num(image, nan=low, posinf=high, neginf=low) - low) * (255.0 / (high - low)) + 0.5
-    return np.asarray(np.clip(scaled, 0, 255), dtype=np.uint8)
+    return Grey(grey_bytes(image, low, high), low, high)
 
 
 def _mapped(path: Path) -> tuple[NDArray[Any], MrcHeader]:
