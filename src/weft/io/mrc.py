@@ -291,7 +291,7 @@ class MrcStackWriter:
         return header
 
 
-def _raw_header(path: Path) -> tuple[Any, str]:
+def _raw_header(path: Path) -> tuple[Any, Literal["<", ">"]]:
     """Return the header's fields in native order, and the file's byte order."""
     with path.open("rb") as file:
         data = file.read(1024)
@@ -300,6 +300,7 @@ def _raw_header(path: Path) -> tuple[Any, str]:
     little = np.frombuffer(data, dtype=HEADER_DTYPE.newbyteorder("<"))[0]
     big = np.frombuffer(data, dtype=HEADER_DTYPE.newbyteorder(">"))[0]
     stamp = data[212]
+    order: Literal["<", ">"]
     if stamp in {0x11, 0x44}:
         order = ">" if stamp == 0x11 else "<"
     else:  # before 2000, or damaged: the order in which the numbers make sense
