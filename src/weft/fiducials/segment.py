@@ -11,7 +11,7 @@ from weft.errors import SettingsError
 from weft.fiducials.agree import agree, pieces, size_of_pieces
 from weft.fiducials.classic import find_spots
 from weft.fiducials.flatten import Flat, flatten
-from weft.fiducials.models import GOLD_MODEL, ModelInfo, find_model, load_net
+from weft.fiducials.models import load_net
 from weft.fiducials.net import infer, inputs_of
 from weft.fiducials.render import Spot, draw_spots
 from weft.fiducials.sample import WORKING_PIXEL_A, Sampled, sample
@@ -19,6 +19,7 @@ from weft.fiducials.scenes import DIRT, GOLD
 from weft.fiducials.template import optics_of
 from weft.fields import Assessment, Bead, BeadMask, CtfFit, Verdict
 from weft.fields.mask import PROBABILITY_STEPS
+from weft.io.models import GOLD_MODEL, ModelInfo, find_model
 from weft.settings.schema import FiducialSettings
 
 __all__ = ["segment"]
@@ -97,7 +98,7 @@ def _detect(
         return draw_spots(shape, spots), no_dirt, spots, found_A
     classes = infer(load_net(model.path, engine.device), inputs_of(flat), engine)
     gold, dirt = classes[GOLD], _without_specks(classes[DIRT] > 0.5)
-    if model.name != GOLD_MODEL:
+    if model.name != GOLD_MODEL or not model.is_shipped:
         spots = pieces(gold)
         return gold, dirt, spots, given_A
     has_plate = ctf is not None and abs(ctf.phase_shift_deg) > _PHASE_PLATE_DEG

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from typing import Literal
 
 import numpy as np
 import scipy.fft as sfft
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
+from weft.conventions import electron_wavelength_A
 from weft.errors import InputError
 
-__all__ = ["erase"]
+__all__ = ["erase", "erase_for_stack", "halo_A"]
 
 Image = NDArray[np.float32]
 
+_MASK_PIXEL_A = 8.0
+_SECOND_MINIMUM = 2.74  # of Fresnel's edge fringes, in units of the root of λ Δf / 2
+_HALO_RANGE_A = (32.0, 96.0)  # fringes narrower than a few mask pixels, and ones too faint to see
 _HALO = 6.0  # mask pixels (of about 8 Å) around the mask that the first fringes reach
 _BLEND = 3.0  # mask pixels over which the filling goes over into the image
 _SMOOTH = 10.0  # mask pixels: slower changes than this come from the surroundings, faster ones from the noise
@@ -91,6 +97,74 @@ def erase(
         place = (share < 1) & _nearest(labels[box], number)
         out[box][place] = filled[place]
     return out
+
+
+def erase_for_stack(
+    image: NDArray[np.float32],
+    pixel_size_A: float,
+    mask: NDArray[np.bool_],
+    *,
+    name: str,
+    part: Literal["full", "even", "odd"] = "full",
+    defocus_A: float | None = None,
+    voltage_kV: float = 300.0,
+) -> NDArray[np.float32]:
+    """Return an average, or a half of it, without its gold, as stacks and exports hold it.
+
+    Parameters
+    ----------
+    image : ndarray, shape (y, x)
+        Average or half average, at its own scale (erase first, then scale down).
+    pixel_size_A : float
+        Of the image.
+    mask : ndarray, shape (any, any), bool
+        What `weft.io.masktiff.effective_mask` returns: a person's mask where there is one, else the detector's.
+    name : str
+        Of the movie: the noise follows from name and part alone, so the same stack comes out each time.
+    part : str
+        Which sum this is; each has noise of its own, so that erased places of the halves share nothing.
+    defocus_A : float, optional
+        Of the movie: how far fringes reach. 48 Å are taken without it.
+    voltage_kV : float
+        Of the microscope.
+
+    Returns
+    -------
+    ndarray, shape (y, x), float32
+        Even and odd no longer add up to full where gold was.
+
+    Raises
+    ------
+    InputError
+        If image or mask is no image.
+
+    Examples
+    --------
+    As `weft stack --erase-gold` does for each tilt; no mask means that nothing is erased::
+
+        mask = effective_mask(project.out / "mask", name)
+        if mask is not None:
+            image = erase_for_stack(image, pixel_size_A, mask, name=name, part=part, defocus_A=fit.defocus_A)
+    """
+    if np.ndim(image) != 2 or np.ndim(mask) != 2 or 0 in np.shape(mask):
+        raise InputError(f"erasing takes one image and one mask, not the shapes {np.shape(image)} and {np.shape(mask)}")
+    mask_pixel_A = pixel_size_A * image.shape[1] / np.shape(mask)[1]
+    reach_A = _HALO * _MASK_PIXEL_A if defocus_A is None else halo_A(defocus_A, voltage_kV)
+    seed = int.from_bytes(hashlib.sha256(f"{name}\n{part}".encode()).digest()[:8], "little")
+    blend = _BLEND * _MASK_PIXEL_A / mask_pixel_A
+    return erase(image, mask, seed, halo=reach_A / mask_pixel_A, blend=blend)
+
+
+def halo_A(defocus_A: float, voltage_kV: float = 300.0) -> float:
+    """Return how far (Å) the fringes around a bead are erased: to the second minimum beside a straight edge.
+
+    Examples
+    --------
+    >>> round(halo_A(30_000.0))
+    47
+    """
+    reach = _SECOND_MINIMUM * math.sqrt(0.5 * electron_wavelength_A(voltage_kV) * abs(defocus_A))
+    return float(np.clip(reach, *_HALO_RANGE_A))
 
 
 def _filled(

@@ -14,12 +14,13 @@ from weft.fiducials.agree import agree, pieces
 from weft.fiducials.data import example_from_pair, labelled_batches, read_boxnet
 from weft.fiducials.finetune import fine_tune, score
 from weft.fiducials.flatten import flatten
-from weft.fiducials.models import list_models, load_net
+from weft.fiducials.models import load_net
 from weft.fiducials.net import GoldNet, infer
 from weft.fiducials.render import Spot, draw_spots
 from weft.fiducials.scenes import GOLD, make_scene
 from weft.fiducials.train import Recipe, simulated_batches, train
 from weft.io.masktiff import write_mask
+from weft.io.models import list_models
 
 ENGINE = Engine(torch.device("cpu"), 1, 1 << 30)
 SMALL = Recipe(steps=6, batch=2, side=64, fresh=1, pool=8, widths=(4, 4, 4, 4))

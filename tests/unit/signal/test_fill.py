@@ -5,7 +5,7 @@ import scipy.ndimage as ndi
 from scipy.optimize import minimize
 
 from weft.errors import InputError
-from weft.signal.fill import erase
+from weft.signal.fill import erase, erase_for_stack, halo_A
 
 SCALE = 4  # average pixels a mask pixel
 
@@ -130,3 +130,31 @@ def test_edges_of_the_case() -> None:
     assert np.isfinite(erase(holed, corner, 0)).all()
     with pytest.raises(InputError, match="one image and one mask"):
         erase(flat[None], corner, 0)
+
+
+def test_a_stack_is_erased_the_same_each_time_and_halves_differ() -> None:
+    image = coloured(np.random.default_rng(6), 256)
+    beaded, mask = with_beads(image, np.array([[128, 128]]), 12.0)
+    made = {part: erase_for_stack(beaded, 2.0, mask, name="TS_01_000", part=part) for part in ("full", "even", "odd")}
+    assert np.array_equal(made["even"], erase_for_stack(beaded, 2.0, mask, name="TS_01_000", part="even"))
+    inside = np.s_[118:138, 118:138]
+    noise = {part: (out - ndi.gaussian_filter(out, 3))[inside].ravel() for part, out in made.items()}
+    for one, other in (("even", "odd"), ("full", "even"), ("full", "odd")):
+        assert abs(np.corrcoef(noise[one], noise[other])[0, 1]) < 0.2  # 400 pixels: 0.05 expected
+    assert not np.array_equal(made["even"], erase_for_stack(beaded, 2.0, mask, name="TS_01_001", part="even"))
+
+
+def test_halo_follows_the_defocus_whatever_the_scale_of_the_mask() -> None:
+    image = coloured(np.random.default_rng(7), 320)
+    beaded, mask = with_beads(image, np.array([[160, 160]]), 12.0)  # 2 Å a pixel, mask of 8 Å
+    y, x = np.indices(image.shape)
+    away = np.hypot(y - 160, x - 160) * 2.0
+    coarse = np.zeros((40, 40), dtype=bool)
+    coarse[18:22, 18:22] = True
+    for given, rim_A in ((mask, 24.0), (coarse, 32.0 * np.sqrt(2))):
+        reach = []
+        for defocus_A in (15_000.0, 60_000.0):
+            changed = erase_for_stack(beaded, 2.0, given, name="a", defocus_A=defocus_A) != beaded
+            assert away[changed].max() <= rim_A + halo_A(defocus_A) + 3 * 8 + 10  # mask, fringes, seam, rounding
+            reach.append(away[changed].max())
+        assert reach[1] - reach[0] == pytest.approx(halo_A(60_000.0) - halo_A(15_000.0), abs=6)
