@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.data, pytest.mark.slow]
 
 Array = NDArray[np.float64]
 
-MICROGRAPH = Path("real/mrcfile/fei-extended_crop2048.mrc")
+MICROGRAPH = Path("data/real/mrcfile/fei-extended_crop2048.mrc")
 PIXEL_A = 0.8537755
 CTFFIND_DEFOCUS_A = 10_554.0  # CTFFIND 5, mean of U and V
 RAW_PIXEL_A = 0.675  # of the trajectories' movies
@@ -82,7 +82,7 @@ def test_real_trajectories_come_back_from_movies_of_three_electrons(test_data: P
     (tmp_path / "frames").mkdir()
     truth = {}
     for number, name in enumerate(TRAJECTORIES):
-        truth[name] = trajectory(test_data / f"real/relion5-EMPIAR-10164/MotionCorr/frames/{name}.star")
+        truth[name] = trajectory(test_data / f"data/real/relion5-EMPIAR-10164/MotionCorr/frames/{name}.star")
         with mrcfile.new(tmp_path / "frames" / f"{name}.mrc") as file:
             file.set_data(count_out(scene, truth[name], np.random.default_rng(number)))
             file.voxel_size = PIXEL_A
