@@ -21,9 +21,8 @@ with warnings.catch_warnings():
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fake_project import FakeProject, make_project
+from fake_project import TOKEN, FakeProject, make_project
 
-TOKEN = "secret-of-the-tests"
 SERIES, TILTS = 2, 5
 
 

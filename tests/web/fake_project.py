@@ -29,7 +29,9 @@ from weft.settings.file import settings_text
 from weft.settings.schema import FiducialSettings, InputSettings, Settings
 from weft.state.keys import key_of, stage_inputs
 
-__all__ = ["FakeProject", "make_project", "movie_name"]
+__all__ = ["TOKEN", "FakeProject", "make_project", "movie_name"]
+
+TOKEN = "secret-of-the-tests"
 
 PIXEL_A = 1.35
 WIDTH, HEIGHT = 3838, 3710

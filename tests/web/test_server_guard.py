@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_project import TOKEN
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
@@ -42,8 +43,6 @@ def test_unknown_routes_are_401_too(client: TestClient) -> None:
 
 
 def test_the_token_is_not_taken_from_query_or_cookie(client: TestClient) -> None:
-    from conftest import TOKEN
-
     for path, headers in (
         (f"/api/project?t={TOKEN}", {}),
         (f"/api/project?token={TOKEN}", {}),

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_project import TOKEN
 from hypothesis import HealthCheck, settings
 
-from conftest import TOKEN
 from weft.server.app import make_app, openapi_schema
 from weft.server.describe import openapi_text
 from weft.server.security import GuardSettings
@@ -45,7 +45,7 @@ def fuzzed_app(made_project: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.mark.filterwarnings("ignore")
-@schema.parametrize()
+@schema.parametrize()  # type: ignore[untyped-decorator, unused-ignore]
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_request_makes_a_fault(case: Any, fuzzed_app: Any) -> None:
     response = case.call(app=fuzzed_app, headers=HEADERS, base_url="http://localhost:8765")
