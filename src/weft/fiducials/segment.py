@@ -69,14 +69,15 @@ def segment(
     flat = flatten(sampled.image)
     probability, dirt, spots, diameter_A = _detect(flat, model, settings, engine, ctf)
     probability = (np.rint(probability * PROBABILITY_STEPS) / PROBABILITY_STEPS).astype(np.float32)  # as it is kept
-    beads = tuple(_bead(sampled, spot) for spot in spots if spot.probability >= settings.threshold)
+    beads = [_bead(sampled, spot) for spot in spots]
     return BeadMask(
         probability=probability,
         pixel_size_A=sampled.step_A[1],
         threshold=settings.threshold,
-        beads=beads,
+        beads=tuple(bead for bead in beads if bead.probability >= settings.threshold),
         dirt=dirt,
         assessment=_assess(flat),
+        doubtful=tuple(bead for bead in beads if bead.probability < settings.threshold),
         details={
             "model": settings.model,
             "bead_diameter_nm": None if diameter_A is None else round(diameter_A / 10, 2),
@@ -122,7 +123,7 @@ def _without_specks(dirt: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _bead(sampled: Sampled, spot: Spot) -> Bead:
     y_A, x_A = sampled.to_A(spot.y, spot.x)
-    return Bead(y_A, x_A, spot.radius * WORKING_PIXEL_A, spot.probability)
+    return Bead(y_A, x_A, spot.radius * WORKING_PIXEL_A, round(spot.probability, 3))  # as the record keeps it
 
 
 def _assess(flat: Flat) -> Assessment:

@@ -43,6 +43,8 @@ class BeadMask:
         Other things that do not belong: ice crystals, carbon edge.
     assessment : Assessment
         Verdict with reason.
+    doubtful : tuple of Bead
+        Possible beads below the threshold, so that another one can be applied later.
     details : dict
         Model name, bead diameter found; plain JSON.
     """
@@ -53,6 +55,7 @@ class BeadMask:
     beads: tuple[Bead, ...]
     dirt: NDArray[np.bool_]
     assessment: Assessment = GOOD
+    doubtful: tuple[Bead, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
 
     @property

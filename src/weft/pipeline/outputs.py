@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weft import __version__
-from weft.fields import BeadMask, CtfCurves, CtfFit, MotionField
+from weft.fields import Bead, BeadMask, CtfCurves, CtfFit, MotionField
 from weft.io.atomic import write_bytes
 from weft.io.masktiff import write_mask, write_probability
 from weft.io.mrc import MrcStackWriter, write_mrc
@@ -154,11 +154,16 @@ def mask_facts(found: BeadMask, model: str) -> MaskFacts:
         threshold=found.threshold,
         masked_fraction=round(found.masked_fraction, 6),
         dirt_fraction=round(float(found.dirt.mean()) if found.dirt.size else 0.0, 6),
-        beads=[(round(b.y_A, 1), round(b.x_A, 1), round(b.radius_A, 1), round(b.probability, 3)) for b in found.beads],
+        beads=[_bead_row(bead) for bead in found.beads],
+        doubtful=[_bead_row(bead) for bead in found.doubtful],
         model=model,
         verdict=str(found.assessment.verdict),
         reason=found.assessment.reason,
     )
+
+
+def _bead_row(bead: Bead) -> tuple[float, float, float, float]:
+    return round(bead.y_A, 1), round(bead.x_A, 1), round(bead.radius_A, 1), round(bead.probability, 3)
 
 
 def relative(path: Path, folder: Path) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from weft.errors import MissingError
+from weft.io.models import find_model
 from weft.state.index import Index
 from weft.state.keys import difference, key_of, stage_inputs
 from weft.state.project import Project
@@ -86,11 +87,13 @@ def make_plan(
     ------
     MissingError
         If the gain reference or the defects file does not exist.
+    SettingsError
+        If there is no bead model of the name.
     """
     index = Index(project.out)
     correction = _Corrections.of(project, index)
     records, dropped = project.records(), project.dropped()
-    exposures = pre_exposures(project)
+    exposures, model = pre_exposures(project), _model_identity(project, index)
     items = []
     for name, paths in project.found_movies().items():
         if names is not None and name not in names:
@@ -110,6 +113,7 @@ def make_plan(
             gain=correction.gain,
             defects=correction.defects,
             pre_exposure_e_A2=exposures.get(name, 0.0),
+            model=model,
         )
         record = None if redo else records.get(name)
         state, stages, reasons = _compare(project, record, inputs, identity, retry=retry)
@@ -162,6 +166,14 @@ def _identity(path: Path, key: str, index: Index) -> str:
         raise MissingError(
             f"{path}: no such file, but input.{key} names it; correct the path or remove the key"
         ) from error
+
+
+def _model_identity(project: Project, index: Index) -> str | None:
+    """Return the identity of the user's bead network; None for those that ship with Weft."""
+    if not project.settings.fiducials.enabled:
+        return None
+    model = find_model(project.settings.fiducials.model, project.out / "models", project.folder)
+    return None if model.is_shipped or model.path is None else index.identity(model.path)
 
 
 def _contradiction(name: str, paths: list[Path]) -> PlanItem:

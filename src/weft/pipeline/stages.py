@@ -32,6 +32,7 @@ from weft.movie.open import open_movie
 from weft.movie.prepare import PreparedMovie, prepare
 from weft.pipeline import outputs
 from weft.pipeline.jobs import Job
+from weft.pipeline.masking import another_threshold, with_model_path
 from weft.settings.schema import ComputeSettings, Settings
 from weft.state.keys import key_of
 from weft.state.record import Failure, MovieFacts, Record, Stage, StageName
@@ -71,8 +72,9 @@ def process_movie(job: Job, engine: Engine, report: Report) -> Record:
         If the machine cannot go on; the record then holds what was finished before.
     """
     path = job.out / "records" / f"{job.item.name}.json"
-    record = _begin(job, path)
-    work = _Work(job, engine, record, report)
+    earlier = _earlier(path)
+    record = _begin(job, path, earlier)
+    work = _Work(job, engine, record, report, earlier=earlier)
     for stage in job.item.stages:
         try:
             work.run(stage)
@@ -95,17 +97,21 @@ def _sentence(job: Job, stage: str, error: Exception) -> str:
     return str(error)
 
 
-def _begin(job: Job, path: Path) -> Record | None:
-    """Return the record so far without the stages that are to run again, after striking them on disk, too."""
+def _earlier(path: Path) -> Record | None:
+    """Return the record as an earlier run left it."""
     try:
-        record = read_record(path)
+        return read_record(path)
     except WeftError:
-        record = None
+        return None
+
+
+def _begin(job: Job, path: Path, record: Record | None) -> Record | None:
+    """Return the record so far without the stages that are to run again, after striking them on disk, too."""
     if record is None:
         return None
     kept = {name: stage for name, stage in record.stages.items() if name not in job.item.stages}
     if record.failure is not None or len(kept) != len(record.stages):
-        parts = dict.fromkeys(job.item.stages)
+        parts: dict[str, Any] = dict.fromkeys(job.item.stages)
         record = record.model_copy(update={"stages": kept, "failure": None, **parts})
         write_record(path, record)
     return record
@@ -114,8 +120,11 @@ def _begin(job: Job, path: Path) -> Record | None:
 class _Work:
     """One movie in hand: what was read and computed so far, so that nothing is read or computed twice."""
 
-    def __init__(self, job: Job, engine: Engine, record: Record | None, report: Report) -> None:
+    def __init__(
+        self, job: Job, engine: Engine, record: Record | None, report: Report, *, earlier: Record | None
+    ) -> None:
         self._job = job
+        self._earlier = earlier
         self._engine = engine
         self._report = report
         self._prepared: PreparedMovie | None = None
@@ -196,9 +205,12 @@ class _Work:
         return {"ctf": outputs.ctf_facts(self._fit, curves)}, files
 
     def _run_mask(self) -> tuple[dict[str, Any], list[str]]:
+        again = another_threshold(self._earlier, self._job)
+        if again is not None:
+            return {"mask": again[0]}, again[1]
         image, pixel_size_A = self._corrected()
         ctf = self._fit or (self.record.ctf.to_fit() if self.record.ctf else None)
-        found = segment(image, pixel_size_A, self._job.settings.fiducials, self._engine, ctf=ctf)
+        found = segment(image, pixel_size_A, with_model_path(self._job), self._engine, ctf=ctf)
         files = outputs.write_mask_files(self._job.out, self._job.item.name, found)
         return {"mask": outputs.mask_facts(found, self._job.settings.fiducials.model)}, files
 

@@ -31,7 +31,13 @@ _OUTPUT_KEYS = (
 
 
 def stage_inputs(
-    settings: Settings, *, movie: str, gain: str | None, defects: str | None, pre_exposure_e_A2: float = 0.0
+    settings: Settings,
+    *,
+    movie: str,
+    gain: str | None,
+    defects: str | None,
+    pre_exposure_e_A2: float = 0.0,
+    model: str | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return for each stage the dict it depends on.
 
@@ -43,6 +49,8 @@ def stage_inputs(
         Identities of the files (`weft.io.identity`).
     pre_exposure_e_A2 : float
         Exposure before this movie; matters only with exposure weighting.
+    model : str, optional
+        Identity of the user's bead network; those that ship with Weft go by name and the stage's version.
     """
     data = settings.model_dump(mode="json")
     frames = {f"input.{key}": data["input"][key] for key in _FRAME_KEYS}
@@ -57,7 +65,7 @@ def stage_inputs(
             "optics.voltage_kV": data["optics"]["voltage_kV"],
         }
     inputs = {"motion": motion, "average": average, "ctf": _table(data, "ctf") | _table(data, "optics")}
-    inputs["mask"] = _table(data, "fiducials")
+    inputs["mask"] = _table(data, "fiducials") | ({} if model is None else {"model": model})
     before = {"average": "motion", "ctf": "average", "mask": "average"}
     for stage in ("motion", "average", "ctf", "mask"):
         inputs[stage]["version"] = STAGE_VERSIONS[stage]
@@ -79,7 +87,7 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _change(name: str, old: Any, new: Any) -> str:
-    if name in {"movie", "gain", "defects"}:
+    if name in {"movie", "gain", "defects", "model"}:
         return f"{name} file changed"
     if name == "version":
         return "a newer version of Weft does this differently"

@@ -103,7 +103,7 @@ class CtfFacts(_Part):
 
 
 class MaskFacts(_Part):
-    """The bead mask; ``beads`` are [y_A, x_A, radius_A, probability]."""
+    """The bead mask; ``beads``, and ``doubtful`` ones below the threshold, are [y_A, x_A, radius_A, probability]."""
 
     pixel_size_A: float
     height: int
@@ -112,6 +112,7 @@ class MaskFacts(_Part):
     masked_fraction: float
     dirt_fraction: float
     beads: list[tuple[float, float, float, float]]
+    doubtful: list[tuple[float, float, float, float]] = []
     model: str
     verdict: str
     reason: str
