@@ -1,1 +1,5 @@
-"""Estimate the motion of the sample between frames."""
+"""Motion of the sample between the frames of a movie."""
+
+from weft.motion.estimate import estimate_motion
+
+__all__ = ["estimate_motion"]
