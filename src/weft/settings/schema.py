@@ -126,13 +126,13 @@ class MotionSettings(Table):
 
     enabled: bool = _key("Estimate and correct motion.", warp="Motion", default=True)
     range_A: Range | Literal["auto"] = _key(
-        "Spatial frequencies used: lowest and highest resolution, or auto.",
+        "Spatial frequencies used: lowest and highest resolution (Warp: 500 8); auto takes all that tell something.",
         unit="Å",
         warp="Consider",
-        default=(500.0, 8.0),
+        default="auto",
     )
     b_factor_A2: float = _key(
-        "Weight of the frequencies, exp(B/4·k²); 0 = none.", unit="Å²", warp="Weight with B", default=-500.0, le=0
+        "Weight of the frequencies where the path is first looked for, exp(B/4·k²); 0 = none.", unit="Å²", warp="Weight with B", default=-500.0, le=0
     )
     grid: Grid | Literal["auto"] = _key(
         "Nodes of the motion model, X×Y×T; n = the movie's number of frames; auto = decided by the data.",
