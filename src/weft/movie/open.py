@@ -157,26 +157,7 @@ def _ahead(read: Frames) -> Iterator[NDArray[Any]]:
     """Yield what `read` yields, produced in a thread that stops when nobody listens any more."""
     box: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=_READ_AHEAD)
     stop = threading.Event()
-
-    def put(kind: str, content: Any) -> bool:
-        while not stop.is_set():
-            try:
-                box.put((kind, content), timeout=0.2)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def produce() -> None:
-        try:
-            for frame in read():
-                if not put("frame", frame):
-                    return
-            put("end", None)
-        except BaseException as error:  # noqa: BLE001 (handed to the thread that waits)
-            put("error", error)
-
-    thread = threading.Thread(target=produce, daemon=True, name="weft-reader")
+    thread = threading.Thread(target=_produce, args=(read, box, stop), daemon=True, name="weft-reader")
     thread.start()
     try:
         while True:
@@ -189,3 +170,24 @@ def _ahead(read: Frames) -> Iterator[NDArray[Any]]:
     finally:
         stop.set()
         thread.join()
+
+
+def _produce(read: Frames, box: queue.Queue[tuple[str, Any]], stop: threading.Event) -> None:
+    """Put frames into the box until there are no more or nobody wants them."""
+    try:
+        for frame in read():
+            if not _put(box, stop, ("frame", frame)):
+                return
+        _put(box, stop, ("end", None))
+    except BaseException as error:  # noqa: BLE001 (handed to the thread that waits)
+        _put(box, stop, ("error", error))
+
+
+def _put(box: queue.Queue[tuple[str, Any]], stop: threading.Event, content: tuple[str, Any]) -> bool:
+    while not stop.is_set():
+        try:
+            box.put(content, timeout=0.2)
+        except queue.Full:
+            continue
+        return True
+    return False

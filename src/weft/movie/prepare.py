@@ -1,0 +1,156 @@
+"""Frames as the camera should have given them: gain, defects, hot pixels and X-rays dealt with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weft.errors import ItemFailed
+from weft.movie.flaws import Flaws, Repair, find_flaws
+from weft.movie.gain import load_correction
+from weft.movie.open import Movie, MovieInfo
+from weft.settings.schema import InputSettings
+
+__all__ = ["PreparationFacts", "PreparedMovie", "prepare"]
+
+Image = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+KEPT_BYTES = 1_500_000_000  # decoded frames of a movie are kept in their small type up to this size
+
+
+@dataclass(frozen=True, slots=True)
+class PreparationFacts:
+    """What was found and done.
+
+    Parameters
+    ----------
+    hot_pixels, xrays, defect_pixels : int
+        Pixels replaced: found hot or dead, struck in one frame, known to be bad.
+    notes : tuple of str
+        What had to be decided, for people.
+    """
+
+    hot_pixels: int
+    xrays: int
+    defect_pixels: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedMovie:
+    """A movie whose corrected frames can be read any number of times.
+
+    Parameters
+    ----------
+    info : MovieInfo
+        The movie.
+    facts : PreparationFacts
+        What was done.
+    """
+
+    info: MovieInfo
+    facts: PreparationFacts
+    _movie: Movie
+    _kept: tuple[NDArray[Any], ...] | None
+    _factor: Image | None
+    _repair: Repair
+
+    def frames(self) -> Iterator[Image]:
+        """Yield corrected frames (y, x) in electrons per raw pixel, float32; each is the caller's own."""
+        raw = self._kept if self._kept is not None else self._movie.frames()
+        for number, counts in enumerate(raw):
+            frame = _correct(counts, self._factor)
+            self._repair.mend(frame, number)
+            yield frame
+
+
+def prepare(movie: Movie, settings: InputSettings, *, kept_bytes: int = KEPT_BYTES) -> PreparedMovie:
+    """Read a movie once, find what is wrong with its pixels, and return it corrected.
+
+    Parameters
+    ----------
+    movie : Movie
+        As opened.
+    settings : InputSettings
+        Gain, defects, what to do about X-rays.
+    kept_bytes : int
+        Frames are kept in memory in their small type up to this size, else read again each time.
+
+    Raises
+    ------
+    InputError
+        If the gain or the defects do not fit, or the movie is damaged.
+    ItemFailed
+        If the movie holds nothing but bad pixels.
+    """
+    info = movie.info
+    shape = (info.height, info.width)
+    correction = load_correction(settings, shape, is_eer=info.format == "eer")
+    keep = info.frames * info.height * info.width * info.dtype.itemsize <= kept_bytes
+    pass_ = _read(movie, keep=keep)
+    notes = list(info.notes + correction.notes)
+    bad = correction.bad
+    if pass_.unfinite is not None and pass_.unfinite.any():
+        notes.append(f"{int(pass_.unfinite.sum())} pixels are not finite and were replaced")
+        bad = pass_.unfinite if bad is None else bad | pass_.unfinite
+    if correction.factor is not None:
+        np.multiply(pass_.total, correction.factor, out=pass_.total)
+    flaws = Flaws(np.empty(0, dtype=np.intp), tuple(np.empty(0, dtype=np.intp) for _ in pass_.sums))
+    if settings.xrays == "remove":
+        source = pass_.kept if pass_.kept is not None else movie.frames()
+        frames = (counts if correction.factor is None else _correct(counts, correction.factor) for counts in source)
+        flaws = find_flaws(pass_.total, frames, pass_.shares, bad, is_integer=info.dtype.kind in "iu")
+    repair = Repair.of(bad, flaws, shape, np.random.default_rng(int(info.identity[:8], 16)))
+    defects = 0 if bad is None else int(bad.sum())
+    facts = PreparationFacts(len(flaws.hot), flaws.xrays, defects, tuple(notes))
+    return PreparedMovie(info, facts, movie, pass_.kept, correction.factor, repair)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """What the first reading of a movie leaves."""
+
+    kept: tuple[NDArray[Any], ...] | None
+    total: Image
+    sums: tuple[float, ...]
+    unfinite: Mask | None
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Part of all counts that each frame holds."""
+        whole = sum(self.sums)
+        return tuple(one / whole if whole > 0 and one > 0 else 1 / len(self.sums) for one in self.sums)
+
+
+def _read(movie: Movie, *, keep: bool) -> _Pass:
+    info = movie.info
+    total = np.zeros((info.height, info.width), dtype=np.float32)
+    unfinite = np.zeros(total.shape, dtype=bool) if info.dtype.kind == "f" else None
+    frames: list[NDArray[Any]] = []
+    sums: list[float] = []
+    for raw in movie.frames():
+        values = raw
+        if unfinite is not None:
+            unfinite |= ~np.isfinite(raw)
+            values = np.nan_to_num(raw, nan=0.0, posinf=0.0, neginf=0.0)
+        total += values
+        sums.append(float(values.sum(dtype=np.float64 if unfinite is not None else np.int64)))
+        if keep:
+            frames.append(raw)
+    if len(sums) != info.frames:
+        raise ItemFailed(f"{info.path.name}: {len(sums)} of {info.frames} frames could be read; copy it again")
+    if unfinite is not None and unfinite.all():
+        raise ItemFailed(f"{info.path.name}: not one pixel is a finite number; the file is damaged")
+    return _Pass(tuple(frames) if keep else None, total, tuple(sums), unfinite)
+
+
+def _correct(counts: NDArray[Any], factor: Image | None) -> Image:
+    frame = counts.astype(np.float32)
+    if counts.dtype.kind == "f":
+        np.nan_to_num(frame, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    return frame if factor is None else np.multiply(frame, factor, out=frame)

@@ -1,0 +1,111 @@
+"""Frames corrected along a motion field, summed or one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from weft.engine.device import Engine
+from weft.engine.fft import shift_phases
+from weft.fields.motion import MotionField
+from weft.movie.bin import BinnedMovie
+from weft.movie.border import Rim, reflect_into
+from weft.movie.tiles import Tiling
+from weft.movie.weighting import ExposureWeights
+
+__all__ = ["Shifted"]
+
+Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Shifted:
+    """A movie seen along its motion field: corrected(p) = frame t at p + d(p, t).
+
+    Parameters
+    ----------
+    movie : BinnedMovie
+        The frames.
+    field : MotionField
+        Displacements, of as many frames.
+    engine : Engine
+        Where to compute.
+    weights : ExposureWeights or None
+        Applied to each frame.
+    """
+
+    movie: BinnedMovie
+    field: MotionField
+    engine: Engine
+    weights: ExposureWeights | None
+
+    def sums(self, used: range, groups: Sequence[range]) -> list[Image]:
+        """Return the sum of the corrected frames of each group.
+
+        Parameters
+        ----------
+        used : range
+            All frames that count.
+        groups : sequence of range
+            Parts of `used` that are summed apart.
+
+        Returns
+        -------
+        list of ndarray, shape (y, x), float32
+        """
+        if not self.field.is_rigid:
+            return self._tiling().sums(self.movie.images(), used, groups)
+        shifts = self._shifts_px()
+        rim = Rim(self.movie.shape, self.movie.padded, shifts[used.start : used.stop], len(groups), self.engine)
+        totals: list[Tensor | None] = [None] * len(groups)
+        for number, spectrum in enumerate(self.movie.spectra()):
+            if number not in used:
+                continue
+            group = next(index for index, members in enumerate(groups) if number in members)
+            shifted = self._corrected_ft(spectrum, number, used, shifts[number])
+            rim.add(shifted, (float(shifts[number, 0]), float(shifts[number, 1])), group)
+            total = totals[group]
+            totals[group] = shifted if total is None else total.add_(shifted)
+        images = [
+            torch.zeros(self.movie.shape, device=self.engine.device)
+            if total is None
+            else self.movie.to_image(total).contiguous()
+            for total in totals
+        ]
+        rim.mend(images)
+        return [image.cpu().numpy() for image in images]
+
+    def frames(self, used: range) -> Iterator[tuple[int, Image]]:
+        """Yield each used frame's number and its corrected image; what it has not seen is mirrored from what it has."""
+        if not self.field.is_rigid:
+            tiling = self._tiling()
+            for number, image in enumerate(self.movie.images()):
+                if number in used:
+                    yield number, tiling.sums(iter([image]), range(1), [range(1)], first=number)[0]
+            return
+        shifts = self._shifts_px()
+        for number, spectrum in enumerate(self.movie.spectra()):
+            if number in used:
+                shift = float(shifts[number, 0]), float(shifts[number, 1])
+                image = self.movie.to_image(self._corrected_ft(spectrum, number, used, shifts[number]))
+                yield number, reflect_into(image, shift).cpu().numpy()
+
+    def _shifts_px(self) -> NDArray[np.float64]:
+        return np.asarray(self.field.track() / np.array(self.movie.pixel_sizes_A))
+
+    def _corrected_ft(self, spectrum: Tensor, number: int, used: range, shift: NDArray[np.float64]) -> Tensor:
+        """Return the shifted and weighted spectrum as a new tensor."""
+        y, x = shift_phases(torch.from_numpy(shift).to(spectrum.device), self.movie.padded)
+        out = spectrum * y
+        out *= x
+        if self.weights is not None:
+            out *= self.weights.weight(number, used, self.movie.padded, spectrum.device)
+        return out
+
+    def _tiling(self) -> Tiling:
+        return Tiling.of(self.movie.shape, self.movie.pixel_sizes_A, self.field, self.engine, self.weights)
