@@ -206,7 +206,8 @@ def _mean_and_jacobian(data: Gradients, at: Array) -> tuple[Array, Array]:
 
 def _inverse(covariance: Array) -> tuple[Array, Array]:
     """Return the inverses (image, 2, 2) and ln of the Gaussians' height (image,)."""
-    return np.linalg.inv(covariance), -math.log(2 * math.pi) - 0.5 * np.log(np.linalg.det(covariance))
+    height = -math.log(2 * math.pi) - 0.5 * np.log(np.linalg.det(covariance))
+    return np.asarray(np.linalg.inv(covariance), dtype=np.float64), np.asarray(height, dtype=np.float64)
 
 
 def _covariance(fit: CtfFit) -> Array:

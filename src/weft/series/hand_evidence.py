@@ -123,7 +123,7 @@ def _shuffled(data: Gradients, settings: Sequence[tuple[float, float]], astray: 
             terms = log_terms(data, means, inflation)
             mean = log_sum(terms, axis=0) - math.log(len(expected))
             logs.append(float(_mixed(data, mean, astray, share).sum()))
-    return log_sum(np.array(logs)) - math.log(len(logs))
+    return float(log_sum(np.array(logs))) - math.log(len(logs))
 
 
 def log_sum(values: Array, axis: int | None = None) -> Any:
