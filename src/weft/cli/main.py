@@ -25,6 +25,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "run": "process the movies that need it",
         "retry": "process again the movies that failed",
         "watch": "process movies as they arrive",
+        "fiducials": "gold detectors: list, apply to images, train on your masks",
     },
     "Look": {
         "status": "what is done, what failed, who works",
@@ -38,6 +39,10 @@ GROUPS: dict[str, dict[str, str]] = {
         "keep": "keep movies whatever is suggested",
         "auto": "take back decisions about movies",
         "undo": "take back the latest decision",
+    },
+    "Leave": {
+        "import": "make tilt series of mdocs and movies",
+        "stack": "write stacks for IMOD and Dynamo",
     },
 }
 VERBS: dict[str, str] = {verb: line for group in GROUPS.values() for verb, line in group.items()}

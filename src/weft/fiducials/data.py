@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from weft.errors import InputError
-from weft.fiducials.flatten import flatten
+from weft.fiducials.flatten import Flat, flatten
 from weft.fiducials.net import CLASSES, inputs_of
 from weft.fiducials.sample import sample
 from weft.fiducials.scenes import BACKGROUND, DIRT, GOLD
@@ -35,6 +35,8 @@ class Example:
     ----------
     name : str
         For messages.
+    flat : Flat
+        Its contrast, as the sphere fit takes it.
     inputs : ndarray, shape (2, y, x), float32
         See `weft.fiducials.net.inputs_of`.
     shares : ndarray, shape (3, y, x), float32
@@ -42,6 +44,7 @@ class Example:
     """
 
     name: str
+    flat: Flat
     inputs: NDArray[np.float32]
     shares: NDArray[np.float32]
 
@@ -165,7 +168,8 @@ def _example(name: str, image: NDArray[np.float32], gold: NDArray[np.float32]) -
     shares[GOLD] = np.clip(gold, 0, 1)
     shares[DIRT] = 0
     shares[BACKGROUND] = 1 - shares[GOLD]
-    return Example(name, inputs_of(flatten(image)), shares)
+    flat = flatten(image)
+    return Example(name, flat, inputs_of(flat), shares)
 
 
 def _fitted(image: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:

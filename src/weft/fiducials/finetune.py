@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from weft.engine.device import Engine
 from weft.errors import InputError
 from weft.fiducials.data import Example, labelled_batches
 from weft.fiducials.net import GoldNet, infer
 from weft.fiducials.scenes import GOLD
+from weft.fiducials.segment import brought_together
 from weft.fiducials.train import Recipe, train
+from weft.settings.schema import FiducialSettings
 
-__all__ = ["FineTuned", "fine_tune", "score"]
+__all__ = ["Detector", "FineTuned", "checked_by_fit", "fine_tune", "network_alone", "score"]
+
+Detector = Callable[[Example], NDArray[np.float32]]  # gives the probability of gold
 
 _HELD_OUT = 0.25
 _PATIENCE = 4  # reports without improvement after which it stops
@@ -30,8 +35,10 @@ class FineTuned:
     ----------
     net : GoldNet
         The best network on the held-out images: the old one if nothing was better.
+    uses_sphere_fit : bool
+        Whether it scores better when the sphere fit checks it.
     before, after : float
-        Scores of the old and of the new network on the held-out images, see `score`.
+        Scores on the held-out images, see `score`: the best of the rivals, and the new network as it is to be used.
     is_better : bool
         Whether the new one may replace the old one.
     held_out : tuple of str
@@ -41,6 +48,7 @@ class FineTuned:
     """
 
     net: GoldNet
+    uses_sphere_fit: bool
     before: float
     after: float
     is_better: bool
@@ -48,17 +56,26 @@ class FineTuned:
     steps: int
 
 
-def score(net: GoldNet, examples: list[Example], engine: Engine) -> float:
+def network_alone(net: GoldNet, engine: Engine) -> Detector:
+    """Return a network as a detector."""
+    return lambda example: infer(net, example.inputs, engine)[GOLD]
+
+
+def checked_by_fit(net: GoldNet, engine: Engine) -> Detector:
+    """Return a network and the sphere fit, each checking the other, as a detector."""
+    alone = network_alone(net, engine)
+    return lambda example: brought_together(alone(example), example.flat, FiducialSettings(), engine, None)[0]
+
+
+def score(detector: Detector, examples: Sequence[Example]) -> float:
     """Return how well gold is found: intersection over union of all examples together, minus wrongly masked area.
 
     Parameters
     ----------
-    net : GoldNet
-        On the engine's device, in evaluation mode.
-    examples : list of Example
+    detector : callable
+        See `network_alone`, `checked_by_fit`.
+    examples : sequence of Example
         With or without gold.
-    engine : Engine
-        Where to compute.
 
     Returns
     -------
@@ -67,7 +84,7 @@ def score(net: GoldNet, examples: list[Example], engine: Engine) -> float:
     """
     both = either = wrong = area = 0.0
     for example in examples:
-        found = infer(net, example.inputs, engine)[GOLD] > 0.5
+        found = detector(example) >= 0.5
         there = example.shares[GOLD] > 0.5
         both += float((found & there).sum())
         either += float((found | there).sum())
@@ -83,6 +100,7 @@ def fine_tune(
     recipe: Recipe,
     engine: Engine,
     *,
+    rivals: Sequence[Detector] = (),
     report: Callable[[int, float, float], None] | None = None,
     every: int = 50,
 ) -> FineTuned:
@@ -98,6 +116,8 @@ def fine_tune(
         Steps at most, learning rate, batch; half of each batch are simulated scenes.
     engine : Engine
         Where to compute.
+    rivals : sequence of callable
+        Detectors that it must beat; the old network alone if none is given.
     report : callable, optional
         Called with step, loss and score on the held-out images.
     every : int
@@ -114,12 +134,12 @@ def fine_tune(
     count = max(1, round(_HELD_OUT * len(examples)))
     held_out, own = [examples[i] for i in order[:count]], [examples[i] for i in order[count:]]
     old = copy.deepcopy(net).to(engine.device).eval()
-    before = score(old, held_out, engine)
-    best, best_score, best_step, last = old, before, 0, 0
+    alone = score(network_alone(old, engine), held_out)
+    best, best_score, best_step, last = old, alone, 0, 0
 
     def check(step: int, loss: float, candidate: GoldNet) -> bool:
         nonlocal best, best_score, best_step, last
-        now = score(candidate, held_out, engine)
+        now = score(network_alone(candidate, engine), held_out)
         last = step
         if report is not None:
             report(step, loss, now)
@@ -128,5 +148,9 @@ def fine_tune(
         return step - best_step >= _PATIENCE * every
 
     train(copy.deepcopy(old), labelled_batches(own, recipe), recipe, engine, report=check, every=every)
+    before = max((score(rival, held_out) for rival in rivals), default=alone)
+    with_fit = score(checked_by_fit(best, engine), held_out)
+    after = max(best_score, with_fit)
     names = tuple(example.name for example in held_out)
-    return FineTuned(best, before, best_score, best_score > before + _EPSILON, names, last)
+    is_better = best_step > 0 and after > before + _EPSILON
+    return FineTuned(best, with_fit > best_score, before, after, is_better, names, last)

@@ -19,10 +19,10 @@ from weft.fiducials.scenes import DIRT, GOLD
 from weft.fiducials.template import optics_of
 from weft.fields import Assessment, Bead, BeadMask, CtfFit, Verdict
 from weft.fields.mask import PROBABILITY_STEPS
-from weft.io.models import GOLD_MODEL, ModelInfo, find_model
+from weft.io.models import ModelInfo, find_model
 from weft.settings.schema import FiducialSettings
 
-__all__ = ["segment"]
+__all__ = ["brought_together", "detect", "segment"]
 
 _PHASE_PLATE_DEG = 20.0  # a fitted phase shift above this is a phase plate
 _LEAST_DIRT_PX = 56
@@ -67,7 +67,7 @@ def segment(
     model = find_model(settings.model)
     sampled = sample(average, pixel_size_A)
     flat = flatten(sampled.image)
-    probability, dirt, spots, diameter_A = _detect(flat, model, settings, engine, ctf)
+    probability, dirt, spots, diameter_A = detect(flat, model, settings, engine, ctf)
     probability = (np.rint(probability * PROBABILITY_STEPS) / PROBABILITY_STEPS).astype(np.float32)  # as it is kept
     beads = [_bead(sampled, spot) for spot in spots]
     return BeadMask(
@@ -85,10 +85,24 @@ def segment(
     )
 
 
-def _detect(
+def detect(
     flat: Flat, model: ModelInfo, settings: FiducialSettings, engine: Engine, ctf: CtfFit | None
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], list[Spot], float | None]:
-    """Return probability, dirt, beads and their diameter (Å) by the model that is asked for."""
+    """Return probability, dirt, beads and their diameter (Å) by the model that is asked for.
+
+    Parameters
+    ----------
+    flat : Flat
+        The average's contrast at the working scale.
+    model : ModelInfo
+        See `weft.io.models.find_model`.
+    settings : FiducialSettings
+        Bead diameter.
+    engine : Engine
+        Where to compute.
+    ctf : CtfFit or None
+        See `segment`.
+    """
     shape = flat.contrast.shape
     no_dirt = np.zeros(shape, dtype=bool)
     if flat.is_blank:
@@ -98,17 +112,34 @@ def _detect(
         spots, found_A = find_spots(flat, optics_of(ctf), given_A, engine.threads)
         return draw_spots(shape, spots), no_dirt, spots, found_A
     classes = infer(load_net(model.path, engine.device), inputs_of(flat), engine)
-    gold, dirt = classes[GOLD], _without_specks(classes[DIRT] > 0.5)
-    if model.name != GOLD_MODEL or not model.is_shipped:
-        spots = pieces(gold)
-        return gold, dirt, spots, given_A
+    dirt = _without_specks(classes[DIRT] > 0.5)
+    if not model.uses_sphere_fit:
+        return classes[GOLD], dirt, pieces(classes[GOLD]), given_A
+    probability, spots, found_A = brought_together(classes[GOLD], flat, settings, engine, ctf)
+    return probability, dirt, spots, found_A
+
+
+def brought_together(
+    gold: NDArray[np.float32], flat: Flat, settings: FiducialSettings, engine: Engine, ctf: CtfFit | None
+) -> tuple[NDArray[np.float32], list[Spot], float | None]:
+    """Return probability, beads and their diameter (Å) after the sphere fit has checked what a network sees.
+
+    Parameters
+    ----------
+    gold : ndarray, shape (y, x), float32
+        The network's probability.
+    flat, settings, engine, ctf
+        See `detect`.
+    """
+    shape = flat.contrast.shape
+    given_A = 10 * settings.bead_diameter_nm if settings.bead_diameter_nm is not None else None
     has_plate = ctf is not None and abs(ctf.phase_shift_deg) > _PHASE_PLATE_DEG
     if not has_plate and gold.max() < _NO_GOLD:
-        return np.zeros(shape, np.float32), dirt, [], None
+        return np.zeros(shape, np.float32), [], None
     near_A = None if has_plate else size_of_pieces(gold, flat)
     spots, found_A = find_spots(flat, optics_of(ctf), given_A, engine.threads, near_A=near_A)
     both = agree(gold, flat, spots, found_A, has_phase_plate=has_plate)
-    return draw_spots(shape, both.spots), dirt, both.spots, both.diameter_A
+    return draw_spots(shape, both.spots), both.spots, both.diameter_A
 
 
 def _without_specks(dirt: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -10,11 +10,13 @@ from typing import Any
 
 from weft.errors import SettingsError
 
-__all__ = ["CLASSIC", "GOLD_MODEL", "ModelInfo", "find_model", "list_models"]
+__all__ = ["CLASSIC", "FACTS_KEY", "GOLD_MODEL", "ModelInfo", "find_model", "list_models"]
 
 GOLD_MODEL, CLASSIC = "gold", "classic"
 _WEIGHTS = Path(__file__).parents[1] / "fiducials" / "weights"
 _SUFFIX = ".safetensors"
+FACTS_KEY = "weft"  # of the header's metadata
+_LONGEST_HEADER = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class ModelInfo:
     description : str
         One sentence.
     facts : dict
-        How it was trained and what it scored, from the JSON file beside the weights; empty without one.
+        How it was trained and what it scored, from the header of its file; empty if that says nothing.
     """
 
     name: str
@@ -42,6 +44,11 @@ class ModelInfo:
     def is_shipped(self) -> bool:
         """Whether it came with Weft."""
         return self.path is None or self.path.parent == _WEIGHTS
+
+    @property
+    def uses_sphere_fit(self) -> bool:
+        """Whether the sphere fit checks what the network sees."""
+        return self.is_shipped or bool(self.facts.get("uses_sphere_fit", False))
 
 
 def list_models(folder: Path | None = None) -> list[ModelInfo]:
@@ -99,9 +106,26 @@ def _own(path: Path) -> ModelInfo:
 
 
 def _facts(weights: Path) -> dict[str, Any]:
-    """Return what the file beside the weights says; damaged ones say nothing, as the weights do not need it."""
+    """Return what the header of a safetensors file says, or the JSON file beside the shipped ones.
+
+    A damaged file says nothing here: what loads the weights complains.
+    """
+    beside = weights.with_suffix(".json")
     try:
-        facts = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        if beside.exists() and weights.parent == _WEIGHTS:
+            facts = json.loads(beside.read_text(encoding="utf-8"))
+        else:
+            facts = json.loads(_header(weights).get("__metadata__", {}).get(FACTS_KEY, "{}"))
+    except (OSError, ValueError, AttributeError):
         return {}
     return facts if isinstance(facts, dict) else {}
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """Return the JSON header of a safetensors file: its length in 8 bytes, then the text."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > _LONGEST_HEADER:
+            raise ValueError("no header")
+        header = json.loads(file.read(length))
+    return header if isinstance(header, dict) else {}

@@ -12,7 +12,7 @@ from weft.errors import InputError
 from weft.fiducials import net as net_module
 from weft.fiducials.agree import agree, pieces
 from weft.fiducials.data import example_from_pair, labelled_batches, read_boxnet
-from weft.fiducials.finetune import fine_tune, score
+from weft.fiducials.finetune import checked_by_fit, fine_tune, network_alone, score
 from weft.fiducials.flatten import flatten
 from weft.fiducials.models import load_net
 from weft.fiducials.net import GoldNet, infer
@@ -130,10 +130,13 @@ def test_fine_tuning_replaces_only_by_what_is_better(tmp_path: Path) -> None:
     old = GoldNet(SMALL.widths).eval()
     out = fine_tune(old, examples, SMALL, ENGINE, every=2)
     assert len(out.held_out) == 1
-    assert out.after >= out.before
     assert out.is_better == (out.after > out.before + 1e-4)
     held_out = [e for e in examples if e.name in out.held_out]
-    assert score(out.net, held_out, ENGINE) == pytest.approx(out.after)
+    detector = checked_by_fit if out.uses_sphere_fit else network_alone
+    assert score(detector(out.net, ENGINE), held_out) == pytest.approx(out.after)
+    perfect = fine_tune(old, examples, SMALL, ENGINE, every=2, rivals=[lambda example: example.shares[GOLD]])
+    assert perfect.before == 1
+    assert not perfect.is_better
     with pytest.raises(InputError, match="at least two"):
         fine_tune(old, examples[:1], SMALL, ENGINE)
 
