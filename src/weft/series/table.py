@@ -238,4 +238,4 @@ def _beaten(
 
 def _sum(values: Any) -> float | None:
     listed = list(values)
-    return None if None in listed or not listed else float(sum(listed))
+    return None if None in listed or not listed else round(float(sum(listed)), 6)

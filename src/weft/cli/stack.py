@@ -1,0 +1,123 @@
+"""``weft stack``: tilt series become stacks for IMOD and Dynamo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from weft.cli.output import document, message, say
+from weft.cli.verb import Call, DryRun, Here, make_app
+from weft.errors import ItemFailed
+
+if TYPE_CHECKING:
+    from weft.export.chosen import Chosen
+    from weft.export.imod import StackOptions, StackResult
+    from weft.state.project import Project
+
+app = make_app("stack", "weft stack\nweft stack TS_01 --halves\nweft stack --erase-gold --force")
+
+
+@app.default
+def stack(
+    *series: Annotated[str, Parameter(help="Only these: exact names or globs such as 'TS_0*'.")],
+    halves: Annotated[bool, Parameter(help="Stacks of the even and odd averages, too.")] = False,
+    erase_gold: Annotated[bool, Parameter(help="Fill what the bead masks cover.")] = False,
+    force: Annotated[
+        bool, Parameter(help="Write anew what is up to date, and without movies not yet processed.")
+    ] = False,
+    dry_run: DryRun = False,
+    call: Here,
+) -> int:
+    """Write imod/SERIES/SERIES.st with .rawtlt and a table, angles ascending, dropped images left out.
+
+    A series whose images and decisions have not changed is passed over. Each folder appears whole, so that a program that
+    watches the place, such as autoalign_dynamo, can start on the first while others are written.
+    """
+    from weft.export.chosen import choose, series_named
+    from weft.export.imod import StackOptions
+
+    project = call.project()
+    options = StackOptions(halves=halves, erase_gold=erase_gold, force=force)
+    results: list[StackResult] = []
+    problems: list[str] = []
+    chosen = choose(project, series_named(project, series))
+    for one in chosen:
+        try:
+            result = _one(project, one, options, dry_run=dry_run)
+        except ItemFailed as error:
+            problems.append(str(error))
+            message(str(error))
+            continue
+        results.append(result)
+        if not call.json:
+            _tell(call, one, result, dry_run=dry_run)
+    if call.json:
+        document("stack", _facts(results, chosen, problems, dry_run=dry_run))
+    elif results and not call.quiet and not dry_run:
+        _tell_next(project, chosen, results)
+    return 1 if problems else 0
+
+
+def _one(project: Project, chosen: Chosen, options: StackOptions, *, dry_run: bool) -> StackResult:
+    from weft.export.chosen import require_images
+    from weft.export.imod import StackResult, write_stack
+    from weft.export.tomostar import write_series_list
+
+    require_images(chosen, project.settings.series.min_tilts, incomplete=options.force)
+    if dry_run:
+        name = chosen.series.name
+        return StackResult(name, project.path("imod", name) / f"{name}.st", len(chosen.used), is_new=True)
+    if project.path("tomostar", chosen.series.name).exists():
+        write_series_list(project, chosen)
+    return write_stack(project, chosen, options)
+
+
+def _tell(call: Call, chosen: Chosen, result: StackResult, *, dry_run: bool) -> None:
+    total = len(chosen.series.tilts)
+    done = "would be written" if dry_run else "written" if result.is_new else "up to date"
+    if not call.quiet:
+        say(f"{result.name}: {result.sections} of {total} tilts, {done}: {result.path}")
+    for note in result.notes:
+        message(note)
+    for name, why in chosen.failed.items():
+        message(f"{result.name}: without {name}, which failed: {why}")
+
+
+def _facts(
+    results: Sequence[StackResult], chosen: Sequence[Chosen], problems: Sequence[str], *, dry_run: bool
+) -> dict[str, Any]:
+    by_name = {one.series.name: one for one in chosen}
+    return {
+        "stacks": [
+            {
+                "series": result.name,
+                "file": str(result.path),
+                "sections": result.sections,
+                "is_new": result.is_new,
+                "notes": list(result.notes),
+                "left_out": [
+                    {"item": use.tilt.movie or use.tilt.file, "reason": use.left_out}
+                    for use in by_name[result.name].left_out
+                ],
+            }
+            for result in results
+        ],
+        "problems": list(problems),
+        "dry_run": dry_run,
+    }
+
+
+def _tell_next(project: Project, chosen: Sequence[Chosen], results: Sequence[StackResult]) -> None:
+    """Print the next program's command with the numbers that it needs."""
+    from weft.io.mrc import read_mrc_header
+
+    pixel_A = read_mrc_header(results[0].path).pixel_size_A or 1.0
+    axis = next((one.series.axis_deg for one in chosen if one.series.axis_deg is not None), None)
+    bead_nm = project.settings.fiducials.bead_diameter_nm
+    folder = str(project.out / "imod").replace("'", "''")
+    message(
+        f"next: alignment; in MATLAB with autoalign_dynamo: dautoalign4warp('{folder}', {pixel_A:.4g}, "
+        f"{f'{bead_nm:g}' if bead_nm else 'BEAD_NM'}, {f'{axis:g}' if axis is not None else 'AXIS_DEG'}, 'dynamo_alignments')"
+    )

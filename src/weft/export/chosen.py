@@ -1,0 +1,119 @@
+"""Which tilts leave: the one list that stacks, rawtlt, STAR, tomostar and XML follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from weft.errors import ItemFailed, MissingError
+from weft.series.store import read_series
+from weft.series.table import Tilt, TiltSeries, Use, uses_of
+from weft.state.ids import match_ids
+from weft.state.project import Project
+from weft.state.record import Record
+
+__all__ = ["Chosen", "choose", "require_images", "series_named"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A series and what of it is used.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        The table.
+    used : tuple of Tilt
+        By ascending angle; each has a movie.
+    left_out : tuple of Use
+        The others, with reasons.
+    waiting : tuple of str
+        Movies that nobody has processed yet.
+    failed : mapping of str to str
+        Movies that could not be processed, and why.
+    records : mapping of str to Record
+        Of the series' movies.
+    """
+
+    series: TiltSeries
+    used: tuple[Tilt, ...]
+    left_out: tuple[Use, ...]
+    waiting: tuple[str, ...]
+    failed: Mapping[str, str]
+    records: Mapping[str, Record]
+
+
+def series_named(project: Project, patterns: Sequence[str]) -> list[TiltSeries]:
+    """Return imported series by name, all if none is named.
+
+    Raises
+    ------
+    MissingError
+        If nothing is imported, or a name fits none.
+    """
+    found = {one.name: one for one in read_series(project.out)}
+    if not found:
+        raise MissingError(
+            f"{project.out / 'series'}: no tilt series here; make them from the mdocs with `weft import`"
+        )
+    names = match_ids(patterns, sorted(found)) if patterns else sorted(found)
+    return [found[name] for name in names]
+
+
+def choose(project: Project, series: Sequence[TiltSeries], *, is_processed: bool = True) -> list[Chosen]:
+    """Return for each series which tilts are used: not dropped, the chosen one of an angle taken twice, with an average.
+
+    Parameters
+    ----------
+    project : Project
+        Decisions, records and averages.
+    series : sequence of TiltSeries
+        As imported.
+    is_processed : bool
+        Leave out what has no average; without it, only what failed.
+    """
+    decisions = {name: decision.verb for name, decision in project.decisions().items()}
+    records = project.records()
+    resolutions = {name: r.ctf.to_fit().resolution_A for name, r in records.items() if r.ctf is not None}
+    chosen = []
+    for one in series:
+        movies = [tilt.movie for tilt in one.tilts if tilt.movie]
+        mine = {name: records[name] for name in movies if name in records}
+        available = {
+            name
+            for name in movies
+            if project.path("average", name).exists()
+            or not (is_processed or (name in mine and mine[name].failure is not None))
+        }
+        uses = uses_of(
+            one, decisions, rule=project.settings.series.duplicates, resolution_A=resolutions, available=available
+        )
+        lacking = [use.tilt.movie or "" for use in uses if use.left_out == "no average"]
+        failed = {name: failure.message for name in lacking if name in mine and (failure := mine[name].failure)}
+        waiting = tuple(name for name in lacking if name not in failed)
+        used = tuple(use.tilt for use in uses if use.is_used)
+        chosen.append(Chosen(one, used, tuple(use for use in uses if not use.is_used), waiting, failed, mine))
+    return chosen
+
+
+def require_images(chosen: Chosen, least: int, *, incomplete: bool) -> None:
+    """Make sure that a series can be written.
+
+    Raises
+    ------
+    ItemFailed
+        If movies wait to be processed (unless `incomplete`), or fewer than `least` tilts are used.
+    """
+    name, total = chosen.series.name, len(chosen.series.tilts)
+    if chosen.waiting and not incomplete:
+        shown = ", ".join(chosen.waiting[:3]) + (" …" if len(chosen.waiting) > 3 else "")
+        raise ItemFailed(
+            f"{name}: {len(chosen.waiting)} of {total} movies are not processed yet ({shown}); `weft run` does it, "
+            "or --force goes on without them"
+        )
+    if len(chosen.used) < max(1, least):
+        why = chosen.left_out[0].left_out if chosen.left_out else "the mdoc lists no tilts"
+        raise ItemFailed(
+            f"{name}: {len(chosen.used)} of {total} tilts can be used (the first is left out: {why}), "
+            f"at least {max(1, least)} are wanted; keep some, or lower series.min_tilts"
+        )
