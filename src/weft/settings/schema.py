@@ -132,7 +132,11 @@ class MotionSettings(Table):
         default="auto",
     )
     b_factor_A2: float = _key(
-        "Weight of the frequencies where the path is first looked for, exp(B/4·k²); 0 = none.", unit="Å²", warp="Weight with B", default=-500.0, le=0
+        "Weight of the frequencies where the path is first looked for, exp(B/4·k²); 0 = none.",
+        unit="Å²",
+        warp="Weight with B",
+        default=-500.0,
+        le=0,
     )
     grid: Grid | Literal["auto"] = _key(
         "Nodes of the motion model, X×Y×T; n = the movie's number of frames; auto = decided by the data.",
