@@ -31,6 +31,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "status": "what is done, what failed, who works",
         "ls": "one line per movie",
         "show": "everything about one movie",
+        "hand": "which way round the tilt geometry is, told by the data",
+        "suggest": "images to leave out, with reasons",
         "serve": "show the project in a browser",
         "open": "show a project on another machine in the browser here",
     },

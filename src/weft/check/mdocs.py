@@ -1,0 +1,131 @@
+"""Mdocs against movies: what is missing, double, or says something else than the settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from weft.check.finding import Finding, Input, listed
+from weft.series.table import TiltSeries
+
+__all__ = ["check_mdocs"]
+
+_SAME_EXPOSURE = 0.15
+_LIKELY_MOST_E_A2 = 300.0  # beyond it a series' exposure is more likely a mistake
+_MOST_WARNINGS = 4
+
+
+def check_mdocs(given: Input) -> Iterator[Finding]:
+    """Yield what is odd about the mdocs."""
+    settings = given.project.settings
+    if not given.mdocs and settings.series.pattern is None:
+        yield Finding(
+            "info", "no_mdocs", f'no mdoc fits input.mdocs = "{settings.input.mdocs}": single movies, no tilt series',
+            "correct input.mdocs, or tell series from names with series.pattern", "input.mdocs",
+        )  # fmt: skip
+        return
+    if given.series is None:
+        return
+    for sentence in given.series.unreadable:
+        what, _, fix = sentence.partition("; ")
+        yield Finding("error", "unreadable_mdoc", what, fix or "repair or remove it", _file_in(sentence))
+    for sentence in given.series.warnings:
+        yield Finding("warning", "mdoc", sentence, where=_file_in(sentence))
+    for series in given.series.series:
+        yield from _movies(series)
+        yield from _axis(series)
+        yield from _warnings(series)
+    yield from _unmatched(given)
+    yield from _exposure(given)
+    yield from _voltage(given)
+    if given.series.series:
+        count, tilts = len(given.series.series), sum(len(one.tilts) for one in given.series.series)
+        yield Finding("ok", "series", f"{count} tilt series with {tilts} tilts", where=settings.input.mdocs)
+
+
+def _movies(series: TiltSeries) -> Iterator[Finding]:
+    absent = [tilt for tilt in series.tilts if tilt.movie is None]
+    if not absent:
+        return
+    shown = listed([tilt.file or f"section {tilt.section}" for tilt in absent])
+    where = f"{Path(series.mdoc).name}:{absent[0].line}" if series.mdoc else series.name
+    if len(absent) == len(series.tilts):
+        yield Finding(
+            "error", "no_movie_fits", f"{series.name}: none of its {len(absent)} movies is there ({shown})",
+            "compare the names in SubFramePath with input.movies, or set input.mdocs to the mdocs of these movies", where,
+        )  # fmt: skip
+        return
+    yield Finding(
+        "warning", "absent_movies", f"{series.name}: {len(absent)} of {len(series.tilts)} movies are not there ({shown})",
+        "copy them, or go on without these tilts", where,
+    )  # fmt: skip
+
+
+def _axis(series: TiltSeries) -> Iterator[Finding]:
+    if series.axis_deg is None:
+        yield Finding(
+            "warning", "no_axis", f"{series.name}: its mdoc does not tell the tilt axis",
+            "set series.tilt_axis_deg; handedness, RELION and WarpTools need it", series.mdoc,
+        )  # fmt: skip
+
+
+def _warnings(series: TiltSeries) -> Iterator[Finding]:
+    for sentence in series.warnings[:_MOST_WARNINGS]:
+        if "cannot be used" not in sentence:
+            yield Finding("warning", "mdoc", f"{series.name}: {sentence}", where=Path(series.mdoc).name)
+
+
+def _unmatched(given: Input) -> Iterator[Finding]:
+    if given.series is None or not given.series.series:
+        return
+    left = [path.name for path in given.series.unmatched]
+    if left:
+        yield Finding(
+            "warning", "movies_without_mdoc", f"{len(left)} movies belong to no mdoc: {listed(left)}",
+            "they are corrected but go into no series; copy their mdocs, or leave them out with `weft drop`", left[0],
+        )  # fmt: skip
+
+
+def _exposure(given: Input) -> Iterator[Finding]:
+    assert given.series is not None
+    settings = given.project.settings
+    stated = settings.input.exposure_e_A2
+    unknown = [one.name for one in given.series.series if any(tilt.exposure_e_A2 is None for tilt in one.tilts)]
+    if unknown:
+        yield Finding(
+            "error" if settings.output.exposure_weighting else "warning", "exposure_unknown", f"the exposure is not known for {listed(unknown)}",
+            "set input.exposure_e_A2 (e⁻/Å² of one movie); RELION and weighting need it", "input.exposure_e_A2",
+        )  # fmt: skip
+    for one in given.series.series:
+        told = [
+            tilt.exposure_e_A2 for tilt in one.tilts if tilt.exposure_e_A2 and "mdoc" in tilt.exposure_source.lower()
+        ]
+        if stated and told and abs(math.log(sum(told) / len(told) / stated)) > _SAME_EXPOSURE:
+            yield Finding(
+                "warning", "exposure_differs",
+                f"{one.name}: its mdoc says {sum(told) / len(told):.3g} e⁻/Å² a movie, input.exposure_e_A2 is {stated:g}",
+                "correct the wrong one; the setting is of a whole movie, not of a frame", one.name,
+            )  # fmt: skip
+        total = one.exposure_e_A2
+        if total is not None and total > _LIKELY_MOST_E_A2:
+            yield Finding(
+                "warning", "exposure_large", f"{one.name}: {total:.0f} e⁻/Å² in all is more than specimens bear",
+                "input.exposure_e_A2 is of one movie, not of the series", one.name,
+            )  # fmt: skip
+
+
+def _voltage(given: Input) -> Iterator[Finding]:
+    assert given.series is not None
+    stated = given.project.settings.optics.voltage_kV
+    told = {one.name: one.voltage_kV for one in given.series.series if one.voltage_kV}
+    wrong = [name for name, voltage in told.items() if abs(voltage - stated) > 1.0]
+    if wrong:
+        yield Finding(
+            "warning", "voltage", f"optics.voltage_kV is {stated:g}, the mdocs of {listed(wrong)} say {told[wrong[0]]:g} kV",
+            f"set it with `weft config set optics.voltage_kV {told[wrong[0]]:g}`", "optics.voltage_kV",
+        )  # fmt: skip
+
+
+def _file_in(sentence: str) -> str:
+    return sentence.split(":", 1)[0] if ":" in sentence else ""
