@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,11 +9,8 @@ from weft.engine.device import Engine
 from weft.fields.motion import MotionField
 from weft.fields.verdict import GOOD, Assessment, Verdict
 from weft.motion.copies import coarser, make_copies
-from weft.motion.evidence import PathPosterior, solve_path
-from weft.motion.grids import make_grid
-from weft.motion.kernels import path_kernels
-from weft.motion.likelihood import Information, measure, ring_statistics
-from weft.motion.patches import Patches, cut_patches, plan_layout
+from weft.motion.grids import Grid, make_grid
+from weft.motion.refine import Refinement, Stage
 from weft.motion.search import find_start
 from weft.movie.bin import BinnedMovie
 from weft.settings.schema import MotionSettings
@@ -25,19 +20,8 @@ __all__ = ["estimate_motion"]
 Array = NDArray[np.float64]
 
 AUTO_RANGE_A = (300.0, 5.0)
-_START_A = 12.0  # resolution of the first guess
-_WEAK_A = 0.4  # stated error from which a path is not to be trusted
-_CLOSE_ENOUGH_A = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class _Stage:
-    """One step from coarse to fine: side of the patches, end of the band, iterations."""
-
-    side_A: float | None
-    resolution_A: float
-    iterations: int
-    overlap: bool = False
+START_A = 12.0  # resolution of the first guess
+WEAK_A = 0.4  # stated error from which a path is not to be trusted
 
 
 def estimate_motion(movie: BinnedMovie, settings: MotionSettings, engine: Engine) -> MotionField:
@@ -48,7 +32,8 @@ def estimate_motion(movie: BinnedMovie, settings: MotionSettings, engine: Engine
     movie : BinnedMovie
         The frames.
     settings : MotionSettings
-        Band, B-factor, grid.
+        Band, B-factor, grid. The B-factor weights the first guess; afterwards every frequency counts by what the
+        data show that it knows.
     engine : Engine
         Where to compute.
 
@@ -60,80 +45,42 @@ def estimate_motion(movie: BinnedMovie, settings: MotionSettings, engine: Engine
     """
     if movie.frames == 1:
         return MotionField.rigid(np.zeros((1, 2)), np.zeros((1, 2)), Assessment(Verdict.GOOD, "one frame"))
-    return _Estimation(movie, settings, engine).run()
+    range_A = AUTO_RANGE_A if settings.range_A == "auto" else settings.range_A
+    copies = make_copies(movie, range_A[1], engine)
+    same_as = copies.same_as
+    used = np.flatnonzero((copies.amplitude > 0) & (same_as == np.arange(movie.frames)))
+    if len(used) < 2:
+        return _failed(movie.frames, "fewer than two frames hold an image of their own")
+    copies = copies.of(used)
+    path = np.zeros((movie.frames, 2))
+    path[used] = find_start(coarser(copies, START_A, engine), START_A, settings.b_factor_A2, engine)
+    refinement = Refinement(copies, used, path, range_A, engine)
+    grid = make_grid(settings.grid, movie.frames)
+    for stage in (Stage(None, 2 * START_A, 3), Stage(None, START_A, 2)):
+        refinement.refine_path(stage, grid)
+    if grid.is_rigid:
+        refinement.refine_path(Stage(None, range_A[1], 3), grid)
+        return _field(refinement, grid, same_as)
+    for stage in (Stage(600.0, 20.0, 3), Stage(430.0, 10.0, 2), Stage(280.0, range_A[1], 2, overlap=True)):
+        refinement.refine_field(stage, grid, may_be_rigid=settings.grid == "auto")
+    return _field(refinement, grid, same_as)
 
 
-class _Estimation:
-    """One movie in hand."""
+def _field(refinement: Refinement, grid: Grid, same_as: NDArray[np.intp]) -> MotionField:
+    """Return the result with its verdict; frames that repeat another one move as that one does."""
+    path, path_sigma, nodes, nodes_sigma = refinement.at_nodes(grid)
+    path, path_sigma = path[same_as], path_sigma[same_as]
+    path = path - path.mean(0)
+    bound = refinement.free_sigma_A
+    assessment = GOOD
+    if bound > WEAK_A:
+        assessment = Assessment(Verdict.WEAK, f"the path is uncertain by {bound:.1f} Å")
+    details = {"bound_A": round(bound, 4)} | refinement.facts()
+    if nodes is None or nodes_sigma is None:
+        return MotionField.rigid(path, path_sigma, assessment, **details)
+    return MotionField(path, path_sigma, nodes, nodes_sigma, assessment, details)
 
-    def __init__(self, movie: BinnedMovie, settings: MotionSettings, engine: Engine) -> None:
-        self._settings, self._engine = settings, engine
-        self._range = AUTO_RANGE_A if settings.range_A == "auto" else settings.range_A
-        self._frames = movie.frames
-        copies = make_copies(movie, self._range[1], engine)
-        self._same_as = copies.same_as
-        self._used = np.flatnonzero((copies.amplitude > 0) & (copies.same_as == np.arange(movie.frames)))
-        self._copies = copies.of(self._used) if len(self._used) else copies
-        self._grid = make_grid(settings.grid, movie.frames)
 
-    def run(self) -> MotionField:
-        """Return the field."""
-        if len(self._used) < 2:
-            return self._failed("fewer than two frames hold an image of their own")
-        path = np.zeros((self._frames, 2))
-        coarse = coarser(self._copies, _START_A, self._engine)
-        path[self._used] = find_start(coarse, _START_A, self._settings.b_factor_A2, self._engine)
-        posterior, information = None, None
-        for stage in (_Stage(None, 2 * _START_A, 3), _Stage(None, _START_A, 2), _Stage(None, self._range[1], 3)):
-            path, posterior, information = self._rigid(stage, path)
-        assert posterior is not None
-        assert information is not None
-        return self._field(path, posterior)
-
-    def _rigid(self, stage: _Stage, path: Array) -> tuple[Array, PathPosterior, Information]:
-        """Refine the path with the whole field as one patch."""
-        band = (self._range[0], max(stage.resolution_A, self._copies.resolution_A))
-        copies = coarser(self._copies, band[1], self._engine)
-        layout = plan_layout(copies, None, overlap=False)
-        patches = cut_patches(copies, layout, path[None, self._used], band, self._engine)
-        for _ in range(stage.iterations):
-            information = measure(patches, ring_statistics(patches), share=layout.share)
-            posterior = self._solve_path(information, patches)
-            step = np.abs(posterior.mean - path).max()
-            path = posterior.mean
-            patches.move_to(path[None, self._used])
-            if step < _CLOSE_ENOUGH_A:
-                break
-        return path, posterior, information
-
-    def _solve_path(self, information: Information, patches: Patches) -> PathPosterior:
-        weight = np.maximum(information.weight, 0.1) if patches.count > 1 else np.ones(1)
-        curvature = information.curvature * weight.sum()
-        b = (information.gradient + weight[:, None, None] * (information.curvature @ patches.displacement)).sum(0)
-        project = self._grid.in_time
-        kernels = [project @ kernel @ project.T for kernel in path_kernels(self._frames)]
-        return solve_path(*self._all_frames(b, curvature), kernels)
-
-    def _all_frames(self, b: Array, curvature: Array) -> tuple[Array, Array]:
-        """Return gradient and curvature with zeros for frames that tell nothing."""
-        if len(self._used) == self._frames:
-            return b, curvature
-        full_b = np.zeros((*b.shape[:-2], self._frames, 2))
-        full_b[..., self._used, :] = b
-        full = np.zeros((self._frames, self._frames))
-        full[np.ix_(self._used, self._used)] = curvature
-        return full_b, full
-
-    def _field(self, path: Array, posterior: PathPosterior) -> MotionField:
-        path = path[self._same_as]
-        sigma = posterior.sigma[self._same_as]
-        path = path - path.mean(0)
-        bound = posterior.free_sigma
-        assessment = GOOD
-        if bound > _WEAK_A:
-            assessment = Assessment(Verdict.WEAK, f"the path is uncertain by {bound:.1f} Å")
-        return MotionField.rigid(path, sigma, assessment, bound_A=round(bound, 4))
-
-    def _failed(self, reason: str) -> MotionField:
-        still = np.zeros((self._frames, 2))
-        return MotionField.rigid(still, np.full_like(still, np.nan), Assessment(Verdict.FAILED, reason))
+def _failed(frames: int, reason: str) -> MotionField:
+    still = np.zeros((frames, 2))
+    return MotionField.rigid(still, np.full_like(still, np.nan), Assessment(Verdict.FAILED, reason))

@@ -56,8 +56,8 @@ class LocalPosterior:
     ----------
     mean, sigma : ndarray, shape (place, frame, 2)
         At the places asked for, Å; the mean over frames is 0.
-    at_patches : ndarray, shape (patch, frame, 2)
-        At the patches.
+    coefficients : ndarray, shape (function, frame, 2)
+        Of the surface functions less their weighted mean over the patches.
     log_evidence : float
         Over the rigid model, averaged over all priors.
     strength_A : float
@@ -66,7 +66,7 @@ class LocalPosterior:
 
     mean: Array
     sigma: Array
-    at_patches: Array
+    coefficients: Array
     log_evidence: float
     strength_A: float
 
@@ -111,6 +111,8 @@ def solve_local(
     degrees: NDArray[np.intp],
     places: Array,
     kernels: Sequence[Array],
+    *,
+    may_be_rigid: bool,
 ) -> LocalPosterior:
     """Return the local part given each patch's gradient.
 
@@ -127,12 +129,14 @@ def solve_local(
     degrees : ndarray, shape (function,)
         Their degree: the prior variance falls with it.
     places : ndarray, shape (place, function)
-        Surface functions where the result is wanted.
+        What is wanted, as differences of surface functions from their weighted mean over the patches, or between
+        places: the local part is known up to a path common to all patches.
     kernels : sequence of ndarray, shape (frame, frame)
         Unit covariances over the frames.
+    may_be_rigid : bool
+        Give no local motion at all the same prior probability as all models with it together.
     """
-    offset = weight @ functions / weight.sum()
-    centred, wanted = functions - offset, places - offset
+    centred = functions - weight @ functions / weight.sum()
     normal = centred.T @ (weight[:, None] * centred)
     data = np.einsum("pm,pjc->mjc", centred, b)
     root, inverse_root = _roots(curvature)
@@ -151,32 +155,34 @@ def solve_local(
                 v = strength**2 * product
                 evidence = -0.5 * float((2 * np.log1p(v) - (y**2).sum(-1) * v / (1 + v)).sum())
                 models.append((evidence, strength, rough, index))
-    rigid = (0.0, 0.0, _ROUGHNESS[0], 0)
-    chosen = _best([rigid, *models])
+    found = [(float(np.log(len(models))), 0.0, _ROUGHNESS[0], 0), *models] if may_be_rigid else models
+    chosen = _best(found)
     total = sum(share for share, _ in chosen)
-    shape = (len(places), frames, 2)
-    mean, square, variance = np.zeros(shape), np.zeros(shape), np.zeros(shape[:2])
-    at_patches = np.zeros((len(functions), frames, 2))
+    means: list[tuple[float, Array]] = []
+    variance = np.zeros((len(places), frames))
+    coefficients = np.zeros((functions.shape[1], frames, 2))
     for share, (_, strength, rough, index) in chosen:
         if strength == 0.0:
+            means.append((share / total, np.zeros_like(coefficients)))
             continue
         space, time = spaces[rough], times[index]
         v = strength**2 * space.values[:, None] * time.values[None, :]
-        core = whitened[rough, index] / (1 + v)[..., None]
-        here = strength**2 * wanted @ space.spread
-        result = np.einsum("pi,ijc,tj->ptc", here, core, time.out, optimize=True)
-        mean += share / total * result
-        square += share / total * result**2
-        prior = strength**2 * np.einsum("pm,m,pm->p", wanted, space.prior, wanted)
-        gained = np.einsum("pi,ij,tj->pt", here**2, 1 / (1 + v), time.out**2, optimize=True)
+        core = (whitened[rough, index] / (1 + v)[..., None]).transpose(0, 2, 1) @ time.out.T
+        found_here = strength**2 * np.einsum("mi,ict->mtc", space.spread, core)
+        means.append((share / total, found_here))
+        coefficients += share / total * found_here
+        here = strength**2 * places @ space.spread
+        prior = strength**2 * np.einsum("pm,m,pm->p", places, space.prior, places)
+        gained = here**2 @ (1 / (1 + v)) @ (time.out**2).T
         variance += share / total * (prior[:, None] * time.prior - gained)
-        there = strength**2 * centred @ space.spread
-        at_patches += share / total * np.einsum("pi,ijc,tj->ptc", there, core, time.out, optimize=True)
-    spread = np.maximum(square - mean**2, 0)
+    mean = np.einsum("pm,mtc->ptc", places, coefficients)
+    spread = np.zeros_like(mean)
+    for share, one in means:
+        spread += share * (np.einsum("pm,mtc->ptc", places, one) - mean) ** 2
     sigma = np.sqrt(np.maximum(variance, 0)[..., None] + spread)
-    best = max(models)
-    log_evidence = best[0] + float(np.log(total)) - float(np.log(len(models)))
-    return LocalPosterior(mean, sigma, at_patches, log_evidence, best[1])
+    evidences = np.array([model[0] for model in models])
+    log_evidence = float(evidences.max() + np.log(np.exp(evidences - evidences.max()).mean()))
+    return LocalPosterior(mean, sigma, coefficients, log_evidence, max(models)[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from weft.motion.patches import Patches
+from weft.motion.patches import Strips
 
 __all__ = ["Information", "Rings", "measure", "ring_statistics"]
 
 Array = NDArray[np.float64]
-
-_CHUNK = 1 << 22  # complex numbers at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,68 +77,82 @@ class Information:
     log_likelihood: float
 
 
-def ring_statistics(patches: Patches) -> Rings:
-    """Return signal and noise of the rings from patches as they are aligned now."""
-    common = torch.zeros_like(patches.plain_power)
-    for part in _chunks(patches):
-        total = torch.einsum("pjyx,j->pyx", patches.aligned[part], patches.amplitude.to(torch.complex64))
-        common += (total.real**2 + total.imag**2).sum(0)
-    own = patches.power.sum(0)
-    q = patches.amplitude.cpu().numpy().astype(np.float64) ** 2
-    pairs = q.sum() ** 2 - (q**2).sum()
-    count = _by_ring(patches, torch.ones_like(own))
-    safe = np.maximum(count, 1e-9) * patches.count
-    signal = _by_ring(patches, common - own) / (safe * pairs)
-    plain = _by_ring(patches, patches.plain_power) / (safe * patches.frames)
-    return Rings(signal, plain - np.maximum(signal, 0) * q.mean(), count * patches.count)
-
-
-def measure(patches: Patches, rings: Rings, *, share: float = 1.0) -> Information:
-    """Return gradient and curvature.
+def ring_statistics(strips: Strips, *, every: int = 1) -> Rings:
+    """Return signal and noise of the rings from patches as they are aligned now.
 
     Parameters
     ----------
-    patches : Patches
-        As aligned now.
+    strips : Strips
+        The patches.
+    every : int
+        One strip in so many is looked at: where patches overlap, every other one sees all of the field.
+    """
+    band, q = strips.band, _shares(strips)
+    shape = band.ring.shape
+    common, own, plain = (torch.zeros(shape, dtype=torch.float64, device=band.ring.device) for _ in range(3))
+    count = 0
+    for patches in strips.each(every=every):
+        for spectra in patches.aligned:
+            total, with_q, without = _sums(spectra, strips.amplitude)
+            common += total.real**2 + total.imag**2
+            own += with_q
+            plain += without
+        count += len(patches.aligned)
+    pairs = q.sum() ** 2 - (q**2).sum()
+    components = band.by_ring(torch.ones_like(own)) * count
+    safe = np.maximum(components, 1e-9)
+    signal = band.by_ring(common - own) / (safe * pairs)
+    noise = band.by_ring(plain) / (safe * strips.frames) - np.maximum(signal, 0) * q.mean()
+    return Rings(signal, noise, components)
+
+
+def measure(strips: Strips, rings: Rings) -> Information:
+    """Return gradient and curvature of all patches.
+
+    Parameters
+    ----------
+    strips : Strips
+        The patches.
     rings : Rings
         From `ring_statistics`, or any other estimate on the same rings.
-    share : float
-        How much of the likelihood counts if patches overlap such that the field is counted more than once.
     """
-    q = patches.amplitude.cpu().numpy().astype(np.float64) ** 2
+    band, share, q = strips.band, strips.layout.share, _shares(strips)
     big_q, rho = q.sum(), rings.rho
     w_ring = np.where(rings.noise > 0, rho / (1 + big_q * rho) / np.maximum(rings.noise, 1e-30), 0.0)
-    weight = patches.multiplicity * torch.from_numpy(w_ring.astype(np.float32)).to(patches.ring.device)[patches.ring]
-    k2 = (2 * torch.pi) ** 2 * 0.5 * (patches.ky[:, None] ** 2 + patches.kx[None, :] ** 2)
-    slope = torch.stack([weight * (2 * torch.pi) * patches.ky[:, None], weight * (2 * torch.pi) * patches.kx[None, :]])
-    gradient = torch.empty((patches.count, patches.frames, 2), dtype=torch.float64)
-    coherent = torch.empty(patches.count, dtype=torch.float64)
+    weight = band.multiplicity * torch.from_numpy(w_ring.astype(np.float32)).to(band.ring.device)[band.ring]
+    k2 = (2 * torch.pi) ** 2 * 0.5 * (band.ky[:, None] ** 2 + band.kx[None, :] ** 2)
+    slope = (2 * torch.pi) * torch.stack([weight * band.ky[:, None], weight * band.kx[None, :]]).flatten(1)
+    gradient = np.empty((strips.count, strips.frames, 2))
+    coherent = np.empty(strips.count)
     log_likelihood = 0.0
-    amplitude = patches.amplitude.to(torch.complex64)
-    for part in _chunks(patches):
-        spectra = patches.aligned[part]
-        total = torch.einsum("pjyx,j->pyx", spectra, amplitude)
-        excess = total.real**2 + total.imag**2 - patches.power[part]
-        coherent[part] = (excess * (weight * k2)).sum((1, 2), dtype=torch.float64).cpu()
-        log_likelihood += 0.5 * float((excess * weight).sum(dtype=torch.float64))
-        pull = (total.conj()[:, None] * slope).flatten(2)  # (patch, axis, k)
-        product = torch.matmul(spectra.flatten(2), pull.transpose(1, 2)).imag
-        gradient[part] = -(product * patches.amplitude[:, None]).to(torch.float64).cpu()
+    amplitude = strips.amplitude.cpu().numpy().astype(np.float64)
+    weight_k2 = weight * k2
+    for patches in strips.each():
+        for number, spectra in enumerate(patches.aligned, patches.first):
+            total, with_q, _ = _sums(spectra, strips.amplitude)
+            excess = total.real**2 + total.imag**2 - with_q
+            coherent[number] = float((excess * weight_k2).sum(dtype=torch.float64))
+            log_likelihood += 0.5 * float((excess * weight).sum(dtype=torch.float64))
+            pull = total.conj().flatten() * slope
+            product = torch.matmul(spectra.flatten(1), pull.T).imag
+            gradient[number] = -product.cpu().numpy().astype(np.float64) * amplitude[:, None]
     pairs = big_q**2 - (q**2).sum()
-    ring_k2 = _by_ring(patches, k2)
+    ring_k2 = band.by_ring(k2)
     kappa = share * float((ring_k2 * rho**2 / (1 + big_q * rho)).sum())
     expected = float((ring_k2 * w_ring * np.maximum(rings.signal, 0)).sum()) * pairs
-    own = coherent.numpy() / max(expected, 1e-30)
     curvature = kappa * (big_q * np.diag(q) - np.outer(q, q))
-    return Information(share * gradient.numpy(), own, curvature, rings, share * log_likelihood)
+    return Information(share * gradient, coherent / max(expected, 1e-30), curvature, rings, share * log_likelihood)
 
 
-def _by_ring(patches: Patches, values: Tensor) -> Array:
-    """Return Σ m · values over each ring."""
-    weighted = (patches.multiplicity * values).to(torch.float64).flatten()
-    return torch.bincount(patches.ring.flatten(), weighted, minlength=patches.rings).cpu().numpy()
+def _shares(strips: Strips) -> Array:
+    return strips.amplitude.cpu().numpy().astype(np.float64) ** 2
 
 
-def _chunks(patches: Patches) -> list[slice]:
-    each = max(1, _CHUNK // max(1, patches.aligned[0].numel()))
-    return [slice(start, min(start + each, patches.count)) for start in range(0, patches.count, each)]
+def _sums(spectra: Tensor, amplitude: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return Σ c X, Σ q |X|² and Σ |X|² over the frames of one patch."""
+    flat = torch.view_as_real(spectra).reshape(len(spectra), -1)
+    total = torch.view_as_complex((amplitude @ flat).reshape(*spectra.shape[1:], 2))
+    square = flat.square()
+    both = torch.stack([amplitude**2, torch.ones_like(amplitude)]) @ square
+    powers = both.reshape(2, *spectra.shape[1:], 2).sum(-1)
+    return total, powers[0], powers[1]

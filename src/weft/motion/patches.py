@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,12 @@ from weft.engine.device import Engine
 from weft.engine.fft import rfft2
 from weft.motion.copies import Copies
 
-__all__ = ["Layout", "Patches", "cut_patches", "plan_layout"]
+__all__ = ["Band", "Layout", "Patches", "Strips", "make_band", "plan_layout"]
 
 Array = NDArray[np.float64]
+
+_STRIP_BYTES = 1 << 26  # spectra worked on at a time
+_KEPT_BYTES = 700_000_000  # spectra of all patches are kept between iterations up to this size
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class Layout:
         return y.astype(np.float64), x.astype(np.float64)
 
 
-def plan_layout(copies: Copies, side_A: float | None, *, overlap: bool) -> Layout:
+def plan_layout(copies: Copies, side_A: float | None, *, overlap: bool, path_A: Array | None = None) -> Layout:
     """Return patches that cover the field.
 
     Parameters
@@ -75,19 +79,33 @@ def plan_layout(copies: Copies, side_A: float | None, *, overlap: bool) -> Layou
         Wanted side; None = one patch as large as the field.
     overlap : bool
         Sine windows that overlap by half, so that their squares sum to 1; else patches side by side with short tapers.
+    path_A : ndarray, shape (frame, 2), optional
+        Where frames have moved: a single patch then keeps to what all frames show, as long as that is half the field.
     """
-    axes = [_axis(copies.field_px[axis], copies.pixel_sizes_A[axis], side_A, overlap=overlap) for axis in (0, 1)]
+    axes = [
+        _axis(copies.field_px[axis], copies.pixel_sizes_A[axis], side_A, overlap=overlap) if side_A is not None
+        else _whole_axis(copies.field_px[axis], None if path_A is None else path_A[:, axis] / copies.pixel_sizes_A[axis])
+        for axis in (0, 1)
+    ]  # fmt: skip
     (starts_y, window_y), (starts_x, window_x) = axes
     return Layout(starts_y, starts_x, (len(window_y), len(window_x)), window_y, window_x)
 
 
-def _axis(
-    length: int, pixel_A: float, side_A: float | None, *, overlap: bool
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    side = length if side_A is None else min(length, _even_good(side_A / pixel_A))
+def _whole_axis(length: int, path_px: Array | None) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return one patch: all of the axis, or the part that lies inside every frame."""
+    before = after = 0
+    if path_px is not None:
+        before, after = (max(0, int(np.ceil(far))) for far in (-path_px.min(), path_px.max()))
+        if before + after > length // 2:
+            before = after = 0
+    side = max(size for size in _even_sizes(length - before - after) if size <= length - before - after)
+    return np.array([before], dtype=np.intp), _tapered(side, max(2, side // 24))
+
+
+def _axis(length: int, pixel_A: float, side_A: float, *, overlap: bool) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    side = min(length - length % 2, _even_good(side_A / pixel_A))
     if side >= 0.75 * length:
-        side = length - length % 2
-        return np.zeros(1, dtype=np.intp), _tapered(side, max(2, side // 24))
+        return _whole_axis(length, None)
     if overlap:
         count = max(2, round(2 * length / side - 1))
         window = np.sin(np.pi * (np.arange(side) + 0.5) / side).astype(np.float32)
@@ -98,9 +116,19 @@ def _axis(
 
 
 def _even_good(side: float) -> int:
-    """Return the even size with factors 2, 3, 5 nearest to the wanted one, at least 16."""
-    sizes = sorted({2**a * 3**b * 5**c for a in range(1, 12) for b in range(6) for c in range(4)})
-    return int(min((size for size in sizes if size >= 16), key=lambda size: abs(size - side)))
+    """Return the even size with factors 2, 3, 5, 7 nearest to the wanted one, at least 16."""
+    return min((size for size in _even_sizes(int(2 * side) + 16) if size >= 16), key=lambda size: abs(size - side))
+
+
+def _even_sizes(most: int) -> list[int]:
+    """Return the even sizes with factors 2, 3, 5, 7 up to a limit; 2 at least."""
+    sizes = {2}
+    for factor in (2, 3, 5, 7):
+        new = sizes
+        while new:
+            new = {size * factor for size in new if size * factor <= most} - sizes
+            sizes |= new
+    return sorted(sizes)
 
 
 def _tapered(side: int, edge: int) -> NDArray[np.float32]:
@@ -109,14 +137,12 @@ def _tapered(side: int, edge: int) -> NDArray[np.float32]:
     return np.asarray(line * line[::-1], dtype=np.float32)
 
 
-@dataclass(slots=True)
-class Patches:
-    """Spectra of patches, aligned by the displacement that has been taken out so far.
+@dataclass(frozen=True, slots=True)
+class Band:
+    """The frequencies of a patch that are used, on the rectangle that holds them.
 
     Parameters
     ----------
-    aligned : Tensor, shape (patch, frame, ky, kx), complex64
-        exp(2πi k·d) X; the frequencies of the band's enclosing rectangle.
     ky, kx : Tensor, shape (ky,) and (kx,)
         Frequencies, 1/Å.
     multiplicity : Tensor, shape (ky, kx)
@@ -127,55 +153,79 @@ class Patches:
         How many there are.
     ring_k : ndarray, shape (ring,)
         Their |k|, 1/Å.
-    power : Tensor, shape (patch, ky, kx)
-        Σ over frames of q |X|², q = amplitude².
-    plain_power : Tensor, shape (ky, kx)
-        Σ over patches and frames of |X|².
-    amplitude : Tensor, shape (frame,)
-        Share of the signal in each frame.
-    displacement : ndarray, shape (patch, frame, 2)
-        What has been taken out, Å.
     """
 
-    aligned: Tensor
     ky: Tensor
     kx: Tensor
     multiplicity: Tensor
     ring: Tensor
     rings: int
     ring_k: Array
-    power: Tensor
-    plain_power: Tensor
-    amplitude: Tensor
+
+    def by_ring(self, values: Tensor) -> Array:
+        """Return Σ multiplicity · values over each ring."""
+        weighted = (self.multiplicity * values).to(torch.float64).flatten()
+        return torch.bincount(self.ring.flatten(), weighted, minlength=self.rings).cpu().numpy()
+
+
+def make_band(
+    shape: tuple[int, int], pixels: tuple[float, float], range_A: tuple[float, float], device: torch.device
+) -> Band:
+    """Return the frequencies of patches of `shape` pixels between two resolutions."""
+    low, high = 1 / range_A[0], 1 / range_A[1]
+    ny = min(int(high * shape[0] * pixels[0]), shape[0] // 2 - 1)
+    nx = min(int(high * shape[1] * pixels[1]), shape[1] // 2 - 1)
+    rows = np.r_[0 : ny + 1, -ny:0]
+    ky = torch.from_numpy((rows / (shape[0] * pixels[0])).astype(np.float32)).to(device)
+    kx = torch.from_numpy((np.arange(nx + 1) / (shape[1] * pixels[1])).astype(np.float32)).to(device)
+    k = torch.hypot(ky[:, None], kx[None, :])
+    multiplicity = torch.where((k >= low) & (k <= high) & (k > 0), 2.0, 0.0)
+    multiplicity[:, 0] /= 2
+    # a ring is a Fourier pixel of the patch wide, or a hundredth of the band for large ones
+    width = max(1 / min(shape[0] * pixels[0], shape[1] * pixels[1]), (high - low) / 100)
+    ring = ((k - low) / width).long().clamp_min(0)
+    ring[multiplicity == 0] = 0
+    rings = int(ring.max()) + 1
+    return Band(ky, kx, multiplicity, ring, rings, np.asarray(low + (np.arange(rings) + 0.5) * width, dtype=np.float64))
+
+
+@dataclass(slots=True)
+class Patches:
+    """Spectra of some patches, aligned by the displacement that has been taken out so far.
+
+    Parameters
+    ----------
+    aligned : Tensor, shape (patch, frame, ky, kx), complex64
+        exp(2πi k·d) X; the frequencies of the band's enclosing rectangle.
+    displacement : ndarray, shape (patch, frame, 2)
+        What has been taken out, Å.
+    first : int
+        Number of the first patch among all.
+    """
+
+    aligned: Tensor
     displacement: Array
+    first: int
 
     @property
-    def count(self) -> int:
-        """Number of patches."""
-        return self.aligned.shape[0]
+    def slice(self) -> slice:
+        """Which patches of all these are."""
+        return slice(self.first, self.first + len(self.aligned))
 
-    @property
-    def frames(self) -> int:
-        """Number of frames."""
-        return self.aligned.shape[1]
-
-    def move_to(self, displacement: Array) -> None:
-        """Align by another displacement, shape (patch, frame, 2), Å."""
-        step = torch.from_numpy(displacement - self.displacement).to(self.aligned.device)
-        self._turn(step)
-        self.displacement = displacement.copy()
-
-    def _turn(self, step_A: Tensor) -> None:
-        for axis, k in ((0, self.ky), (1, self.kx)):
-            angle = 2 * torch.pi * step_A[..., axis, None] * k.to(torch.float64)
-            phase = torch.polar(torch.ones_like(angle), angle).to(torch.complex64)
+    def turn(self, step_A: Array, band: Band) -> None:
+        """Take more displacement out."""
+        step = torch.from_numpy(step_A).to(self.aligned.device)
+        for axis, k in ((0, band.ky), (1, band.kx)):
+            angle = (2 * torch.pi * step[..., axis, None] * k.to(torch.float64)).to(torch.float32)
+            phase = torch.polar(torch.ones_like(angle), angle)
             self.aligned *= phase[..., :, None] if axis == 0 else phase[..., None, :]
 
 
-def cut_patches(
-    copies: Copies, layout: Layout, displacement: Array, range_A: tuple[float, float], engine: Engine
-) -> Patches:
-    """Cut patches where the field says they were seen, transform them, keep the band.
+class Strips:
+    """All patches of a layout, a strip of rows at a time, kept in memory if they fit.
+
+    Each patch is cut where the field says it was seen, at whole pixels, so that its content stays under the window;
+    the rest is done by phases. At the borders the cut stays inside the field.
 
     Parameters
     ----------
@@ -184,65 +234,93 @@ def cut_patches(
     layout : Layout
         Where patches lie in the reference geometry.
     displacement : ndarray, shape (patch, frame, 2)
-        Å, (y, x). Each patch is cut at the nearest whole pixel, so that its content stays under the window, and the
-        rest is done by phases; at the borders the cut stays inside the field.
+        Å, (y, x).
     range_A : tuple of float
         Lowest and highest resolution of the band.
     engine : Engine
         Where to compute.
     """
-    shape, pixels = layout.shape, copies.pixel_sizes_A
-    low, high = 1 / range_A[0], 1 / range_A[1]
-    ny = min(int(high * shape[0] * pixels[0]), shape[0] // 2 - 1)
-    nx = min(int(high * shape[1] * pixels[1]), shape[1] // 2 - 1)
-    rows = np.r_[0 : ny + 1, -ny:0]
-    ky = torch.from_numpy((rows / (shape[0] * pixels[0])).astype(np.float32)).to(engine.device)
-    kx = torch.from_numpy((np.arange(nx + 1) / (shape[1] * pixels[1])).astype(np.float32)).to(engine.device)
-    k = torch.hypot(ky[:, None], kx[None, :])
-    multiplicity = torch.where((k >= low) & (k <= high), 2.0, 0.0)
-    multiplicity[:, 0] /= 2
-    width = _ring_width(shape, pixels, high - low)
-    ring = ((k - low) / width).long().clamp_min(0)
-    ring[multiplicity == 0] = 0
-    rings = int(ring.max()) + 1
-    window = torch.from_numpy(layout.window_y[:, None] * layout.window_x[None, :]).to(engine.device)
-    whole = _whole(copies, layout, displacement)
-    aligned = torch.empty((layout.count, copies.frames, len(rows), nx + 1), dtype=torch.complex64, device=engine.device)
-    columns = len(layout.starts_x)
-    for frame in range(copies.frames):
-        image = copies.images[frame]
-        for row, start_y in enumerate(layout.starts_y):
-            cut = torch.empty((columns, *shape), device=engine.device)
-            for column, start_x in enumerate(layout.starts_x):
-                y, x = whole[row * columns + column, frame] + (start_y, start_x)
-                cut[column] = image[y : y + shape[0], x : x + shape[1]]
-            cut -= (cut * window).mean((1, 2), keepdim=True) / window.mean()
+
+    def __init__(
+        self, copies: Copies, layout: Layout, displacement: Array, range_A: tuple[float, float], engine: Engine
+    ) -> None:
+        self._copies, self._engine = copies, engine
+        self.layout = layout
+        self.band = make_band(layout.shape, copies.pixel_sizes_A, range_A, engine.device)
+        self.amplitude = torch.from_numpy(copies.amplitude.astype(np.float32)).to(engine.device)
+        self.displacement = displacement.copy()
+        self._window = torch.from_numpy(layout.window_y[:, None] * layout.window_x[None, :]).to(engine.device)
+        each = copies.frames * self.band.ring.numel() * 8 * len(layout.starts_x)
+        rows = len(layout.starts_y)
+        self._rows = max(1, min(rows, _STRIP_BYTES // max(1, each)))
+        self._keep = each * rows <= min(_KEPT_BYTES, engine.memory_bytes // 4)
+        self._kept: dict[int, Patches] = {}
+
+    @property
+    def count(self) -> int:
+        """Number of patches."""
+        return self.layout.count
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return self._copies.frames
+
+    def each(self, *, every: int = 1) -> Iterator[Patches]:
+        """Yield the patches of all strips, or of one in `every`, aligned by the present displacement."""
+        rows = len(self.layout.starts_y)
+        for start in range(0, rows, self._rows * every):
+            if start not in self._kept:
+                found = self._cut(range(start, min(rows, start + self._rows)))
+                if not self._keep:
+                    yield found
+                    continue
+                self._kept[start] = found
+            strip = self._kept[start]
+            step = self.displacement[strip.slice] - strip.displacement
+            if step.any():
+                strip.turn(step, self.band)
+                strip.displacement = self.displacement[strip.slice].copy()
+            yield strip
+
+    def move_to(self, displacement: Array) -> None:
+        """Align by another displacement from now on, shape (patch, frame, 2), Å."""
+        self.displacement = displacement.copy()
+
+    def _cut(self, rows: range) -> Patches:
+        layout, shape, band = self.layout, self.layout.shape, self.band
+        columns = len(layout.starts_x)
+        first = rows.start * columns
+        wanted = self.displacement[first : first + len(rows) * columns]
+        whole = self._whole(wanted, rows)
+        ny, nx = len(band.ky) // 2, len(band.kx)
+        aligned = torch.empty(
+            (len(wanted), self.frames, len(band.ky), nx), dtype=torch.complex64, device=self._engine.device
+        )
+        cut = torch.empty((len(wanted), *shape), device=self._engine.device)
+        scale = float(1 / torch.sqrt((self._window**2).sum()))
+        window = self._window * scale
+        share = self._window / self._window.sum()
+        for frame in range(self.frames):
+            image = self._copies.images[frame]
+            for number, (y, x) in enumerate(whole[:, frame]):
+                cut[number] = image[y : y + shape[0], x : x + shape[1]]
+            cut -= (cut * share).sum((1, 2), keepdim=True)
             cut *= window
-            spectra = rfft2(cut, engine)[..., : nx + 1]
-            part = slice(row * columns, (row + 1) * columns)
-            aligned[part, frame, : ny + 1] = spectra[:, : ny + 1]
-            aligned[part, frame, ny + 1 :] = spectra[:, -ny:] if ny else spectra[:, :0]
-    aligned *= float(1 / torch.sqrt((window**2).sum()))
-    amplitude = torch.from_numpy(copies.amplitude.astype(np.float32)).to(engine.device)
-    taken = whole * np.array(pixels)
-    square = aligned.real**2 + aligned.imag**2
-    power = torch.einsum("pjyx,j->pyx", square, amplitude**2)
-    found = Patches(
-        aligned, ky, kx, multiplicity, ring, rings, (low + (np.arange(rings) + 0.5) * width).astype(np.float64), power,
-        square.sum((0, 1)), amplitude, taken.astype(np.float64),
-    )  # fmt: skip
-    found.move_to(displacement)
-    return found
+            spectra = rfft2(cut, self._engine)
+            aligned[:, frame, : ny + 1] = spectra[:, : ny + 1, :nx]
+            if ny:
+                aligned[:, frame, ny + 1 :] = spectra[:, -ny:, :nx]
+        found = Patches(aligned, wanted.copy(), first)
+        origin = np.stack(np.meshgrid(layout.starts_y[rows], layout.starts_x, indexing="ij"), -1).reshape(-1, 1, 2)
+        taken = (whole - origin) * np.array(self._copies.pixel_sizes_A)
+        found.turn(wanted - taken, band)
+        return found
 
-
-def _whole(copies: Copies, layout: Layout, displacement: Array) -> NDArray[np.intp]:
-    """Return the displacements in whole pixels, kept so small that no patch leaves the field."""
-    whole = np.round(displacement / np.array(copies.pixel_sizes_A)).astype(np.intp)
-    starts = np.stack(np.meshgrid(layout.starts_y, layout.starts_x, indexing="ij"), -1).reshape(-1, 1, 2)
-    room = np.array(copies.field_px) - np.array(layout.shape)
-    return np.asarray(np.clip(whole, -starts, room - starts))
-
-
-def _ring_width(shape: tuple[int, int], pixels: tuple[float, float], band: float) -> float:
-    """Return the width of rings: a Fourier pixel of the patch, or a hundredth of the band for large ones."""
-    return max(1 / (min(shape[0] * pixels[0], shape[1] * pixels[1])), band / 100)
+    def _whole(self, displacement: Array, rows: range) -> NDArray[np.intp]:
+        """Return the first pixels of the cuts, so chosen that no patch leaves the field."""
+        pixels = np.array(self._copies.pixel_sizes_A)
+        layout = self.layout
+        origin = np.stack(np.meshgrid(layout.starts_y[rows], layout.starts_x, indexing="ij"), -1).reshape(-1, 1, 2)
+        room = np.array(self._copies.field_px) - np.array(layout.shape)
+        return np.asarray(np.clip(origin + np.round(displacement / pixels).astype(np.intp), 0, room))

@@ -138,7 +138,8 @@ def _from_pairs(spectra: Tensor, shape: tuple[int, int], pixels: Array, reach: f
     weight = np.ones(len(first))
     path: Array = np.zeros((frames, 2))
     for _ in range(20):
-        path = np.linalg.lstsq(design * weight[:, None], found * weight[:, None], rcond=None)[0]
+        solved = np.linalg.lstsq(design * weight[:, None], found * weight[:, None], rcond=None)[0]
+        path = np.asarray(solved, dtype=np.float64)
         residual = np.linalg.norm(found - design @ path, axis=1)
         weight = 1 / np.sqrt(1 + (residual / 5.0) ** 2)
     return np.asarray(path - path.mean(0))

@@ -1,0 +1,184 @@
+"""Gauss-Newton from coarse to fine: first the path, then the field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weft.engine.device import Engine
+from weft.motion.copies import Copies, coarser
+from weft.motion.evidence import LocalPosterior, PathPosterior, solve_local, solve_path
+from weft.motion.grids import Grid
+from weft.motion.kernels import local_kernels, path_kernels, powers
+from weft.motion.likelihood import Information, measure, ring_statistics
+from weft.motion.patches import Layout, Strips, plan_layout
+
+__all__ = ["Refinement", "Stage"]
+
+Array = NDArray[np.float64]
+
+_CLOSE_ENOUGH_A = 0.01
+_LEAST_WEIGHT = 0.1  # of a patch; measured values of empty places scatter about zero
+_LEAST_SIDE_A = 60.0
+_LEAST_PATCHES = 3  # along the shorter side of the field
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step from coarse to fine.
+
+    Parameters
+    ----------
+    side_A : float or None
+        Of the patches; None = the whole field.
+    resolution_A : float
+        End of the band.
+    iterations : int
+        At most.
+    overlap : bool
+        Whether patches overlap.
+    """
+
+    side_A: float | None
+    resolution_A: float
+    iterations: int
+    overlap: bool = False
+
+
+class Refinement:
+    """What is known of a movie's motion so far, and how it is made better.
+
+    Parameters
+    ----------
+    copies : Copies
+        The frames that tell something.
+    used : ndarray, shape (used frame,)
+        Their numbers in the movie.
+    path : ndarray, shape (frame, 2)
+        First guess, Å.
+    range_A : tuple of float
+        Lowest and highest resolution.
+    engine : Engine
+        Where to compute.
+    """
+
+    def __init__(
+        self, copies: Copies, used: NDArray[np.intp], path: Array, range_A: tuple[float, float], engine: Engine
+    ) -> None:
+        self._copies, self._used, self._range, self._engine = copies, used, range_A, engine
+        self.path = path
+        self._posterior: PathPosterior | None = None
+        self._local: LocalPosterior | None = None
+        self._offset = np.zeros(len(powers()))
+        self._solve_again: tuple[Array, Array, Array, Array] | None = None
+
+    @property
+    def free_sigma_A(self) -> float:
+        """Error of the path without any prior, root of the mean over frames of the 2D variance, Å."""
+        return self._posterior.free_sigma if self._posterior else float("inf")
+
+    def refine_path(self, stage: Stage, grid: Grid) -> None:
+        """Improve the path with the whole field as one patch."""
+        copies, band = self._band(stage)
+        layout = plan_layout(copies, None, overlap=False, path_A=self.path[self._used])
+        strips = Strips(copies, layout, self.path[None, self._used], band, self._engine)
+        for _ in range(stage.iterations):
+            information = measure(strips, ring_statistics(strips))
+            before = self.path
+            self._solve_path(information, np.ones(1), strips, grid)
+            strips.move_to(self.path[None, self._used])
+            if np.abs(self.path - before).max() < _CLOSE_ENOUGH_A:
+                break
+
+    def refine_field(self, stage: Stage, grid: Grid, *, may_be_rigid: bool) -> None:
+        """Improve path and local part with many patches."""
+        assert stage.side_A is not None
+        copies, band = self._band(stage)
+        side = max(_LEAST_SIDE_A, min(stage.side_A, min(copies.field_A) / _LEAST_PATCHES))
+        layout = plan_layout(copies, side, overlap=stage.overlap)
+        functions = self._functions(grid, layout, copies)
+        strips = Strips(copies, layout, self._displacement(functions), band, self._engine)
+        for _ in range(stage.iterations):
+            information = measure(strips, ring_statistics(strips, every=2 if stage.overlap else 1))
+            weight = np.maximum(information.weight, _LEAST_WEIGHT)
+            before = strips.displacement
+            self._solve_path(information, weight, strips, grid)
+            self._solve_local(information, weight, strips, functions, grid, may_be_rigid=may_be_rigid)
+            strips.move_to(self._displacement(functions))
+            if np.abs(strips.displacement - before).max() < _CLOSE_ENOUGH_A:
+                break
+
+    def at_nodes(self, grid: Grid) -> tuple[Array, Array, Array | None, Array | None]:
+        """Return path, its standard deviation, nodes of the local part, their standard deviation."""
+        posterior, local = self._posterior, self._local
+        assert posterior is not None
+        if local is None:
+            return self.path, posterior.sigma, None, None
+        path = self.path + local.mean[-1]
+        sigma = np.sqrt(posterior.sigma**2 + local.sigma[-1] ** 2)
+        shape = (grid.nodes_y, grid.nodes_x, grid.nodes_t, 2)
+        to_nodes = np.linalg.pinv(grid.time_spline)
+        nodes = np.einsum("nt,ptc->pnc", to_nodes, local.mean[:-1]).reshape(shape).transpose(2, 0, 1, 3)
+        nearest = np.round(np.linspace(0, len(self.path) - 1, grid.nodes_t)).astype(int)
+        nodes_sigma = local.sigma[:-1, nearest].reshape(shape).transpose(2, 0, 1, 3)
+        return path, sigma, np.ascontiguousarray(nodes), np.ascontiguousarray(nodes_sigma)
+
+    def facts(self) -> dict[str, float]:
+        """Return numbers for people."""
+        facts = {"resolution_A": round(max(self._range[1], self._copies.resolution_A), 2)}
+        if self._local is not None:
+            facts |= {
+                "log_evidence_local": round(self._local.log_evidence, 2),
+                "strength_local_A": round(self._local.strength_A, 3),
+            }
+        return facts
+
+    def _band(self, stage: Stage) -> tuple[Copies, tuple[float, float]]:
+        resolution = max(stage.resolution_A, self._range[1], self._copies.resolution_A)
+        return coarser(self._copies, resolution, self._engine), (self._range[0], resolution)
+
+    def _functions(self, grid: Grid, layout: Layout, copies: Copies) -> Array:
+        rows, columns = layout.centres_frac(copies)
+        y, x = np.meshgrid(rows, columns, indexing="ij")
+        return grid.functions(y.ravel(), x.ravel())
+
+    def _displacement(self, functions: Array) -> Array:
+        """Return the displacement of patches in the used frames, (patch, used frame, 2)."""
+        out = np.repeat(self.path[None, self._used], len(functions), axis=0)
+        if self._local is not None:
+            out += np.einsum("pm,mtc->ptc", functions - self._offset, self._local.coefficients[:, self._used])
+        return out
+
+    def _solve_path(self, information: Information, weight: Array, strips: Strips, grid: Grid) -> None:
+        curvature = information.curvature * weight.sum()
+        b = (information.gradient + weight[:, None, None] * (information.curvature @ strips.displacement)).sum(0)
+        project = grid.in_time
+        kernels = [project @ kernel @ project.T for kernel in path_kernels(len(self.path))]
+        self._posterior = solve_path(*self._all_frames(b, curvature), kernels)
+        self.path = self._posterior.mean
+
+    def _solve_local(
+        self, information: Information, weight: Array, strips: Strips, functions: Array, grid: Grid, *,
+        may_be_rigid: bool,
+    ) -> None:  # fmt: skip
+        b = information.gradient + weight[:, None, None] * (information.curvature @ strips.displacement)
+        b, curvature = self._all_frames(b, information.curvature)
+        project = grid.in_time
+        kernels = [project @ kernel @ project.T for kernel in local_kernels(len(self.path))]
+        degrees = np.array([a + c for a, c in powers()])
+        self._offset = weight @ functions / weight.sum()
+        places = np.concatenate([grid.at_nodes() - grid.mean(), grid.mean() - self._offset])
+        self._local = solve_local(b, weight, curvature, functions, degrees, places, kernels, may_be_rigid=may_be_rigid)
+
+    def _all_frames(self, b: Array, curvature: Array) -> tuple[Array, Array]:
+        """Return gradient and curvature with zeros for frames that tell nothing."""
+        frames = len(self.path)
+        if len(self._used) == frames:
+            return b, curvature
+        full_b = np.zeros((*b.shape[:-2], frames, 2))
+        full_b[..., self._used, :] = b
+        full = np.zeros((frames, frames))
+        full[np.ix_(self._used, self._used)] = curvature
+        return full_b, full
