@@ -3,7 +3,7 @@
 Notes
 -----
 A rigid field is corrected by phases on the spectra, which are summed before a single inverse transform; a local one
-by overlapping tiles (`weft.movie.tiles`). Near the borders, where frames have moved out of the field, the frames that
+by filters in real space (`weft.movie.warp`). Near the borders, where frames have moved out of the field, the frames that
 are still there stand for all: out = Σ mean + N/n Σ (frame - its mean), n being how many of the N are there, so that
 neither level nor contrast change.
 """
@@ -39,7 +39,8 @@ class Averages:
     full : ndarray, shape (y, x), float32
         Of all used frames.
     even, odd : ndarray or None, shape (y, x), float32
-        Of every other used frame, the first being even; even + odd = full.
+        Of every other used frame, the first being even; even + odd = full. None if not asked for, or if there is only
+        one frame.
     pixel_size_A : float
         Of a pixel.
     first_frame, last_frame : int
@@ -109,9 +110,10 @@ def make_averages(
     """
     used = used_frames(movie.frames, settings)
     weights = _weights(movie, settings, exposure_e_A2, pre_exposure_e_A2, voltage_kV)
-    groups = [used[0::2], used[1::2]] if settings.halves else [used]
+    has_halves = settings.halves and len(used) > 1
+    groups = [used[0::2], used[1::2]] if has_halves else [used]
     sums = Shifted(movie, field, engine, weights).sums(used, groups)
-    even, odd = (sums[0], sums[1]) if settings.halves else (None, None)
+    even, odd = (sums[0], sums[1]) if has_halves else (None, None)
     full = sums[0] if odd is None else sums[0] + odd
     return Averages(full, even, odd, movie.pixel_size_A, used[0], used[-1])
 

@@ -3,7 +3,8 @@
 Notes
 -----
 A strip of rows or columns of a shifted frame is a product of its spectrum with a thin matrix: for the few pixels that
-drift takes away this is far cheaper than an inverse transform of every frame.
+drift takes away this is far cheaper than an inverse transform of every frame. Where drift is large, the frame is
+transformed after all.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import torch
 from torch import Tensor
 
 from weft.engine.device import Engine
+from weft.engine.fft import irfft2
 
 __all__ = ["Rim", "inside", "reflect_into"]
 
+_STRIPS = 96  # lines, from which an inverse transform is cheaper than so many strips
 _TOLERANCE = 0.5  # a pixel that is sampled up to here outside the field still counts as seen
 
 
@@ -74,9 +77,9 @@ class Rim:
         self._rows, self._columns = (self._outer(axis) for axis in (0, 1))
         sizes = (len(self._rows), self.shape[1]), (self.shape[0], len(self._columns))
         device = self.engine.device
-        self._sums = [(torch.zeros(sizes[0], device=device), torch.zeros(sizes[1], device=device))] * 0
-        for _ in range(self.groups):
-            self._sums.append((torch.zeros(sizes[0], device=device), torch.zeros(sizes[1], device=device)))
+        self._sums = [
+            (torch.zeros(sizes[0], device=device), torch.zeros(sizes[1], device=device)) for _ in range(self.groups)
+        ]
         self._counts = torch.zeros(sizes[0], device=device), torch.zeros(sizes[1], device=device)
         self._means = [0.0] * self.groups
 
@@ -90,14 +93,15 @@ class Rim:
         seen_y[y0:y1] = 1
         seen_x = torch.zeros(self.shape[1], device=shifted_ft.device)
         seen_x[x0:x1] = 1
+        rows, columns = self._strips(shifted_ft)
         if len(self._rows):
             # a frame that has not seen a pixel counts a little, so that a pixel nobody saw is not empty
             seen = (seen_y[self._rows, None] * seen_x).clamp_min(1e-3)
-            self._sums[group][0].add_(seen * (self._row_strips(shifted_ft) - mean))
+            self._sums[group][0].add_(seen * (rows - mean))
             self._counts[0].add_(seen)
         if len(self._columns):
             seen = (seen_y[:, None] * seen_x[self._columns]).clamp_min(1e-3)
-            self._sums[group][1].add_(seen * (self._column_strips(shifted_ft) - mean))
+            self._sums[group][1].add_(seen * (columns - mean))
             self._counts[1].add_(seen)
 
     def mend(self, images: list[Tensor]) -> None:
@@ -115,6 +119,13 @@ class Rim:
         first, last = max(end[0] for end in ends), min(end[1] for end in ends)
         places = np.arange(side)
         return torch.from_numpy(places[(places < first) | (places >= last)]).to(self.engine.device)
+
+    def _strips(self, shifted_ft: Tensor) -> tuple[Tensor, Tensor]:
+        if len(self._rows) + len(self._columns) > _STRIPS:
+            image = irfft2(shifted_ft, self.padded, self.engine)[: self.shape[0], : self.shape[1]]
+            return image[self._rows], image[:, self._columns]
+        rows = self._row_strips(shifted_ft) if len(self._rows) else self._sums[0][0]
+        return rows, self._column_strips(shifted_ft) if len(self._columns) else self._sums[0][1]
 
     def _row_strips(self, shifted_ft: Tensor) -> Tensor:
         waves = _waves(self._rows, self.padded[0], self.padded[0])

@@ -15,7 +15,7 @@ from weft.engine.fft import shift_phases
 from weft.fields.motion import MotionField
 from weft.movie.bin import BinnedMovie
 from weft.movie.border import Rim, reflect_into
-from weft.movie.tiles import Tiling
+from weft.movie.warp import WarpedSum
 from weft.movie.weighting import ExposureWeights
 
 __all__ = ["Shifted"]
@@ -59,14 +59,17 @@ class Shifted:
         list of ndarray, shape (y, x), float32
         """
         if not self.field.is_rigid:
-            return self._tiling().sums(self.movie.images(), used, groups)
+            warped = self._warped(len(groups))
+            for number, image in self._images(used):
+                warped.add(image, number, _group(groups, number))
+            return warped.images()
         shifts = self._shifts_px()
         rim = Rim(self.movie.shape, self.movie.padded, shifts[used.start : used.stop], len(groups), self.engine)
         totals: list[Tensor | None] = [None] * len(groups)
         for number, spectrum in enumerate(self.movie.spectra()):
             if number not in used:
                 continue
-            group = next(index for index, members in enumerate(groups) if number in members)
+            group = _group(groups, number)
             shifted = self._corrected_ft(spectrum, number, used, shifts[number])
             rim.add(shifted, (float(shifts[number, 0]), float(shifts[number, 1])), group)
             total = totals[group]
@@ -83,10 +86,10 @@ class Shifted:
     def frames(self, used: range) -> Iterator[tuple[int, Image]]:
         """Yield each used frame's number and its corrected image; what it has not seen is mirrored from what it has."""
         if not self.field.is_rigid:
-            tiling = self._tiling()
-            for number, image in enumerate(self.movie.images()):
-                if number in used:
-                    yield number, tiling.sums(iter([image]), range(1), [range(1)], first=number)[0]
+            for number, image in self._images(used):
+                warped = self._warped(1)
+                warped.add(image, number)
+                yield number, warped.images()[0]
             return
         shifts = self._shifts_px()
         for number, spectrum in enumerate(self.movie.spectra()):
@@ -107,5 +110,21 @@ class Shifted:
             out *= self.weights.weight(number, used, self.movie.padded, spectrum.device)
         return out
 
-    def _tiling(self) -> Tiling:
-        return Tiling.of(self.movie.shape, self.movie.pixel_sizes_A, self.field, self.engine, self.weights)
+    def _images(self, used: range) -> Iterator[tuple[int, Tensor]]:
+        """Yield number and weighted image of each used frame before it is warped."""
+        if self.weights is None:
+            for number, image in enumerate(self.movie.images()):
+                if number in used:
+                    yield number, image
+            return
+        for number, spectrum in enumerate(self.movie.spectra()):
+            if number in used:
+                weight = self.weights.weight(number, used, self.movie.padded, spectrum.device)
+                yield number, self.movie.to_image(spectrum * weight)
+
+    def _warped(self, groups: int) -> WarpedSum:
+        return WarpedSum(self.movie.shape, self.movie.pixel_sizes_A, self.field, self.engine, groups)
+
+
+def _group(groups: Sequence[range], number: int) -> int:
+    return next(index for index, members in enumerate(groups) if number in members)
