@@ -4,7 +4,7 @@ Notes
 -----
 A frame is padded to a size that transforms fast, the spectrum is cropped, and the spectrum of the *padded* binned frame
 is what is kept: shifting, summing and one inverse transform follow, and the padding is cut off at the end. Both padded
-sides keep the exact ratio of raw to binned side, so the pixel size stays exact. The padding continues the frame by its
+sides keep the ratio of raw to binned side, so the pixel size stays exact. The padding continues the frame by its
 mirror image, blended from one edge to the opposite one, so that nothing rings where the two edges differ.
 """
 
@@ -30,6 +30,9 @@ __all__ = ["BinnedMovie", "FrameSource", "SourceInfo", "bin_movie"]
 
 _MARGIN = 16  # binned pixels of padding at least, between one edge and the opposite one
 _KEPT_SHARE = 0.35  # of the engine's memory may hold spectra
+_MOST_PADDING = 1.15
+_OFF_PX = 0.01
+_SEARCH = 400  # sizes tried at least
 _LEAST_SIDE = 16
 _WORK_OF_FACTOR = {2: 1.0, 3: 1.7, 5: 3.0, 7: 5.0, 11: 9.0}
 
@@ -197,22 +200,22 @@ def bin_movie(prepared: FrameSource, bin_exponent: float, raw_pixel_size_A: floa
 
 @lru_cache(maxsize=64)
 def _padded(raw: int, new: int) -> tuple[int, int]:
-    """Return the cheapest padded raw and binned sides with exactly the ratio raw : new, the binned one even.
+    """Return the cheapest padded raw and binned sides whose ratio is raw : new, the binned one even.
 
-    Cost of a length: memory traffic plus the work of each prime factor of a mixed-radix transform.
+    Cost of a length: memory traffic plus the work of each prime factor of a mixed-radix transform. Where raw and new
+    share too few factors for an exact ratio within `_MOST_PADDING`, the ratio may put the far edge off by
+    `_OFF_PX` raw pixels.
     """
+    least, most = math.ceil(raw + _MARGIN * raw / new), math.ceil(_MOST_PADDING * raw + _MARGIN * raw / new)
     step = raw // math.gcd(raw, new)
-    best: tuple[float, int, int] | None = None
-    count = math.ceil((raw + _MARGIN * raw / new) / step)
-    while best is None or count * step < 1.15 * raw:
-        big = count * step
-        small = big * new // raw
-        if small % 2 == 0:
-            cost = big * _work(big)
-            if best is None or cost < best[0]:
-                best = (cost, big, small)
-        count += 1
-    return best[1], best[2]
+    exact = [(big, big * new // raw) for big in range(-(-least // step) * step, most + 1, step)]
+    sizes = [(big, small) for big, small in exact if small % 2 == 0]
+    if not sizes:
+        near = [(big, 2 * round(big * new / raw / 2)) for big in range(least, max(most, least + _SEARCH) + 1)]
+        sizes = [(big, small) for big, small in near if abs(small * raw / (big * new) - 1) * raw <= _OFF_PX]
+        if not sizes:
+            sizes = [min(near, key=lambda size: abs(size[1] * raw / (size[0] * new) - 1))]
+    return min(sizes, key=lambda size: size[0] * _work(size[0]))
 
 
 def _work(n: int) -> float:
