@@ -204,7 +204,7 @@ def _padded(raw: int, new: int) -> tuple[int, int]:
 
     Cost of a length: memory traffic plus the work of each prime factor of a mixed-radix transform. Where raw and new
     share too few factors for an exact ratio within `_MOST_PADDING`, the ratio may put the far edge off by
-    `_OFF_PX` raw pixels.
+    `_OFF_PX` raw pixels; odd sides: by a few times that.
     """
     least, most = math.ceil(raw + _MARGIN * raw / new), math.ceil(_MOST_PADDING * raw + _MARGIN * raw / new)
     step = raw // math.gcd(raw, new)
