@@ -44,7 +44,10 @@ class CtfFit:
     assessment : Assessment
         ``failed``: no rings; ``weak``: not trusted.
     details : dict
-        Numbers for people; values are plain JSON.
+        Plain JSON. ``parameters`` names the rows of ``covariance``: defocus_A, astigmatism_x_A and astigmatism_y_A
+        ((U - V) (cos 2α, sin 2α)), gradient_x and gradient_y if the grid has a plane, phase_shift_deg if fitted, all
+        fitted freely, so that fits of one series can be combined as Gaussians. ``range_A`` is the band used,
+        ``patch_A`` the side of the patches, ``patches`` their number, ``noise`` the residual variance.
     """
 
     defocus_u_A: float
@@ -108,10 +111,10 @@ class CtfCurves:
     k : ndarray, shape (ring,)
         Spatial frequency of the rings, 1/Å.
     experimental, model, quality : ndarray, shape (ring,)
-        Background-subtracted amplitude averaged along the fitted astigmatism; |CTF| times its envelope; local
-        correlation of both, -1..1.
+        Amplitude above that at the zeros of the CTF, averaged at equal phase over directions and patches, against
+        the frequency at the mean defocus; the same of the model; local correlation of both, -1..1.
     background : ndarray, shape (ring,)
-        What was subtracted.
+        The amplitude at the zeros, which was subtracted.
     """
 
     spectrum: NDArray[np.float32]
@@ -128,5 +131,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
     if isinstance(value, float | np.floating):
-        return None if not np.isfinite(value) else round(float(value), 6)
+        return None if not np.isfinite(value) else float(f"{float(value):.9g}")
     return value
