@@ -72,12 +72,6 @@ def _unreadable(given: Input) -> Iterator[Finding]:
     if len(faults) > _MOST_FAULTS:
         more = len(faults) - _MOST_FAULTS
         yield Finding("error", "unreadable", f"{more} more movies cannot be read", "see `weft check --json`")
-    if faults and not given.movies:
-        yield Finding(
-            "error", "nothing_readable", "not one movie can be read",
-            "does input.movies name the raw movies? correct it with `weft config set input.movies PATTERN`",
-            "input.movies", "input",
-        )  # fmt: skip
 
 
 def _sizes(given: Input) -> Iterator[Finding]:

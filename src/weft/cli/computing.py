@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from weft.cli.output import document, json_line, message, say, table_text
 from weft.cli.progress import duration_text, run_progress
 from weft.cli.verb import Call
-from weft.errors import MissingError
+from weft.errors import InputError, MachineError, MissingError
 from weft.state.ids import match_ids
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["compute", "require_movies", "show_plan", "tell_summary"]
 
 SHOWN_FAILURES = 20
+_ITEM_CODES = frozenset({"unreadable", "two_movies"})  # the run lists them itself
 
 
 def compute(
@@ -52,10 +53,36 @@ def compute(
 
         show_plan(call, make_plan(project, names=names, retry=retry, redo=redo))
         return 0
+    _check_first(call, project, names)
     summary = _run(call, project, names, retry=retry, redo=redo)
     if not call.json:
         tell_summary(call, project, summary)
     return 1 if summary.failed else 0
+
+
+def _check_first(call: Call, project: Project, names: Collection[str] | None) -> None:
+    """Tell what would go wrong; movies that cannot be read are left to the run, which goes on without them.
+
+    Raises
+    ------
+    InputError, MachineError
+        If a run could do nothing at all.
+    """
+    from weft.check import check_project
+
+    findings = check_project(project, names=names)
+    for one in findings:
+        if one.stops:
+            raise MachineError(one.sentence) if one.stops == "machine" else InputError(one.sentence)
+    errors = [one for one in findings if one.level == "error" and one.code not in _ITEM_CODES]
+    warnings = sum(one.level == "warning" for one in findings)
+    if call.json:
+        json_line({"event": "checked", "errors": [one.sentence for one in errors], "warnings": warnings})
+        return
+    for one in errors:
+        message(f"error: {one.sentence}")
+    if warnings and not call.quiet:
+        message(f"{warnings} warnings about the input; `weft check` tells them")
 
 
 def require_movies(project: Project) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from weft.fields import CtfFit
 from weft.fields.verdict import Verdict
+from weft.series.judgements import image_ctf
 from weft.state.record import Record
 
 __all__ = ["LATTICE", "to_neutral"]
@@ -32,7 +34,7 @@ def to_neutral(record: Record, out: Path) -> dict[str, Any]:
     dict
         ``name``; ``trusted``: whether no verdict is weak or failed; ``lattice`` and ``displacement_A``
         [frame][iy][ix][x, y], how far the sample appears moved from its place in the reference geometry; ``ctf``
-        with ``patches``; ``mask``, the probability of gold over the whole image, and ``average``. A part that was not
+        with ``patches``, as the series tells it where it was judged; ``mask``, the probability of gold over the whole image, and ``average``. A part that was not
         made is left out.
     """
     verdicts = [part.verdict for part in (record.motion, record.ctf) if part is not None]
@@ -45,11 +47,24 @@ def to_neutral(record: Record, out: Path) -> dict[str, Any]:
         neutral["lattice"] = {"x": list(LATTICE), "y": list(LATTICE)}
         neutral["displacement_A"] = np.round(moved[..., ::-1], 5).tolist()
     if record.ctf is not None and record.average is not None:
-        fit = record.ctf.to_fit()
+        fit, is_trusted = _with_series(record.name, record.ctf.to_fit(), out)
+        neutral["trusted"] = neutral["trusted"] and is_trusted
         if np.isfinite(fit.defocus_A):
             sides = (record.average.height * fit.pixel_size_A, record.average.width * fit.pixel_size_A)
             neutral["ctf"] = _ctf(fit, sides)
     return neutral | _files(record, out)
+
+
+def _with_series(name: str, fit: CtfFit, out: Path) -> tuple[CtfFit, bool]:
+    """Return a fit with the values that its series shares, and whether the series believes it."""
+    image = image_ctf(out, name, fit.defocus_A)
+    if image is None:
+        return fit, True
+    shared = replace(
+        fit, defocus_u_A=image.defocus_u_A, defocus_v_A=image.defocus_v_A, angle_deg=image.angle_deg,
+        gradient_x=image.gradient_x, gradient_y=image.gradient_y,
+    )  # fmt: skip
+    return shared, image.verdict == Verdict.GOOD
 
 
 def _ctf(fit: CtfFit, sides_A: tuple[float, float]) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from weft.errors import BusyError, Interrupted, MachineError
+from weft.errors import BusyError, Interrupted, MachineError, WeftError
 from weft.io.machine import machine_errors
 from weft.pipeline.jobs import Job
 from weft.pipeline.plan import Plan, PlanItem, make_plan
 from weft.pipeline.progress import RunLog
+from weft.pipeline.series_pass import judge_series
 from weft.pipeline.workers import Pool, plan_workers
 from weft.settings.schema import ComputeSettings
 from weft.state.keys import key_of
@@ -303,6 +304,13 @@ class _Run:
         finished = self.done + len(self.failed)
         self.log.emit(event, item=name, done=finished, total=len(self.plan.to_run), **facts)
 
+    def _judge_series(self) -> None:
+        """Judge the series whose movies are now all done."""
+        try:
+            judge_series(self.project, tell=self.log.emit)
+        except WeftError as error:
+            self.log.emit("series_failed", message=str(error))
+
     def _finish(self, seconds: float) -> RunSummary:
         facts = {"done": self.done, "failed": len(self.failed), "seconds": round(seconds, 1)}
         if self.machine:
@@ -311,6 +319,7 @@ class _Run:
         if self.stop.asked:
             self.log.emit("run_finished", end="interrupted", **facts)
             raise Interrupted(f"stopped after {self.done} movies; the state is whole, run again to go on")
+        self._judge_series()
         self.log.emit("run_finished", end="done", **facts)
         return RunSummary(
             self.done, tuple(self.failed), self.plan.count("done"), self.plan.count("dropped"), seconds, self.log.path

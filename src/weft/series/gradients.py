@@ -104,7 +104,7 @@ def collect_gradients(series: TiltSeries, records: Mapping[str, Record], *, drop
     for tilt in series.tilts:
         record = records.get(tilt.movie) if tilt.movie and tilt.movie not in dropped else None
         fit = record.ctf.to_fit() if record is not None and record.ctf is not None else None
-        if fit is None or not math.isfinite(fit.gradient_x + fit.gradient_y):
+        if fit is None or not math.isfinite(fit.gradient_x + fit.gradient_y) or not _has_plane(fit):
             continue
         if fit.assessment.verdict is not Verdict.FAILED:
             rows.append((str(tilt.movie), math.radians(tilt.tilt_deg), fit))
@@ -208,6 +208,11 @@ def _inverse(covariance: Array) -> tuple[Array, Array]:
     """Return the inverses (image, 2, 2) and ln of the Gaussians' height (image,)."""
     height = -math.log(2 * math.pi) - 0.5 * np.log(np.linalg.det(covariance))
     return np.asarray(np.linalg.inv(covariance), dtype=np.float64), np.asarray(height, dtype=np.float64)
+
+
+def _has_plane(fit: CtfFit) -> bool:
+    """Whether gradients were fitted at all (ctf.grid 1x1x1 has none)."""
+    return (fit.gradient_x, fit.gradient_y) != (0.0, 0.0) or fit.sigma.get("gradient_x", 1.0) > 0
 
 
 def _covariance(fit: CtfFit) -> Array:

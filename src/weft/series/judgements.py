@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -15,11 +16,11 @@ from typing import Any, Literal
 from weft.io.atomic import write_text
 from weft.io.machine import machine_errors
 from weft.series.handedness import HandVerdict
-from weft.series.neighbours import SeriesCtf
+from weft.series.neighbours import ImageCtf, SeriesCtf
 from weft.series.table import TiltSeries
 from weft.state.record import Record
 
-__all__ = ["read_hand", "read_series_ctf", "stamp_of", "write_hand", "write_series_ctf"]
+__all__ = ["image_ctf", "read_hand", "read_series_ctf", "stamp_of", "write_hand", "write_series_ctf"]
 
 Kind = Literal["hand", "ctf"]
 
@@ -69,6 +70,28 @@ def read_series_ctf(out: Path, name: str) -> tuple[SeriesCtf, str] | None:
         return SeriesCtf.from_json(data), stamp
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def image_ctf(out: Path, movie: str, own_defocus_A: float) -> ImageCtf | None:
+    """Return what its series says of an image's CTF; None if there is nothing, or it was made from another fit.
+
+    Parameters
+    ----------
+    out : Path
+        The project's output folder.
+    movie : str
+        Name.
+    own_defocus_A : float
+        Of the fit in the record; nan if it has none.
+    """
+    for path in sorted((out / "series" / "ctf").glob("*.json")):
+        found = read_series_ctf(out, path.stem)
+        image = next((one for one in found[0].images if one.movie == movie), None) if found else None
+        if image is not None:
+            own = image.own_defocus_A
+            is_same = math.isnan(own_defocus_A) if own is None else abs(own - own_defocus_A) < 0.1
+            return image if is_same else None
+    return None
 
 
 def _path(out: Path, kind: Kind, name: str) -> Path:

@@ -46,8 +46,8 @@ class ImageCtf:
         As its own fit found them.
     expected_defocus_A, expected_sigma_A : float
         Foretold by the other images alone.
-    defocus_u_A, defocus_v_A, angle_deg, defocus_sigma_A, astigmatism_sigma_A : float
-        What to use: all together.
+    defocus_u_A, defocus_v_A, angle_deg, gradient_x, gradient_y, defocus_sigma_A, astigmatism_sigma_A : float
+        What to use: all together; gradients are those of the image's own (or second) fit.
     source : str
         ``shared`` (own fit and neighbours), ``neighbours`` (the own fit is left out), ``refit`` (fitted again within
         the range that the neighbours allow).
@@ -68,6 +68,8 @@ class ImageCtf:
     defocus_u_A: float
     defocus_v_A: float
     angle_deg: float
+    gradient_x: float
+    gradient_y: float
     defocus_sigma_A: float
     astigmatism_sigma_A: float
     source: str
@@ -218,7 +220,7 @@ def _shared(name: str, rows: list[tuple[Tilt, CtfFit]], dropped: Collection[str]
     sigma = np.array([_sigma(fit, "defocus_A", _FALLBACK_DEFOCUS_A) for _, fit in rows])
     z = expect(np.where(out, np.nan, defocus), sigma**2, tilt_deg, order, share, _DEFOCUS)
     vector = np.array([_astigmatism(fit) for _, fit in rows]).T
-    wide = np.array([_sigma(fit, "astigmatism_A", _FALLBACK_ASTIGMATISM_A) for _, fit in rows])
+    wide = np.array([_astigmatism_sigma(fit) for _, fit in rows])
     astray = out | (z.trust < OUTLIER)  # who errs in defocus does so in astigmatism
     a = expect(np.where(astray, np.nan, vector), wide**2, tilt_deg, order, share, _ASTIGMATISM)
     images = tuple(_image(rows[i], i, z, a, is_out=bool(out[i])) for i in range(len(rows)))
@@ -251,6 +253,8 @@ def _image(row: tuple[Tilt, CtfFit], i: int, z: Expected, a: Expected, *, is_out
         defocus_u_A=mean + 0.5 * length,
         defocus_v_A=mean - 0.5 * length,
         angle_deg=0.5 * math.degrees(math.atan2(a2, a1)),
+        gradient_x=_or_zero(fit.gradient_x),
+        gradient_y=_or_zero(fit.gradient_y),
         defocus_sigma_A=float(z.both_sigma[i]),
         astigmatism_sigma_A=float(a.both_sigma[i]),
         source="neighbours" if reason else "shared",
@@ -266,10 +270,26 @@ def _astigmatism(fit: CtfFit) -> tuple[float, float]:
     return fit.astigmatism_A * math.cos(turn), fit.astigmatism_A * math.sin(turn)
 
 
+def _astigmatism_sigma(fit: CtfFit) -> float:
+    """Return the standard deviation of one component of the vector, from the fit's covariance where it holds one."""
+    names: Any = fit.details.get("parameters")
+    matrix: Any = fit.details.get("covariance")
+    try:
+        at = [names.index(name) for name in ("astigmatism_x_A", "astigmatism_y_A")]
+        sigma = math.sqrt(sum(float(matrix[i][i]) for i in at) / 2)
+    except (AttributeError, IndexError, TypeError, ValueError):
+        return _sigma(fit, "astigmatism_A", _FALLBACK_ASTIGMATISM_A)
+    return sigma if math.isfinite(sigma) and sigma > 0 else _FALLBACK_ASTIGMATISM_A
+
+
 def _sigma(fit: CtfFit, key: str, otherwise: float) -> float:
     value = float(fit.sigma.get(key, math.nan))
     return value if math.isfinite(value) and value > 0 else otherwise
 
 
+def _or_zero(value: float) -> float:
+    return value if math.isfinite(value) else 0.0
+
+
 def _plain(value: Any) -> Any:
-    return round(value, 4) if isinstance(value, float) else value
+    return round(value, 5) if isinstance(value, float) else value
