@@ -14,6 +14,7 @@ import scipy.fft as sfft
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
+from weft.fiducials.correlate import Correlator, sums_in_field
 from weft.fiducials.flatten import Flat
 from weft.fiducials.render import Spot
 from weft.fiducials.sample import WORKING_PIXEL_A
@@ -41,6 +42,7 @@ _ROUNDS = 2  # of taking out what was found and looking again
 _NEAR = 0.75  # centres of two beads are at least this many diameters apart in one round
 _MOST_CANDIDATES = 2000
 _LEAST_SEEN = 0.15  # of a template must lie in the field
+_EVERY = 3  # pixel of a map suffices for its spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,43 +175,28 @@ def _fits(flat: Flat, sizes: tuple[float, ...], optics: list[Optics], rim: int) 
     with sums over those, t the template, x the contrast and n their number, the strength is
     (Σtx - Σt Σx / n) / (Σt² - (Σt)² / n).
     """
-    height, width = flat.contrast.shape
+    shape = flat.contrast.shape
     templates = [(size, [bead_contrast(size / 2, o, margin_A=_MARGIN_A) for o in optics]) for size in sizes]
     reach = max(len(t) for _, group in templates for t in group) // 2
-    padded = tuple(sfft.next_fast_len(side + 2 * rim + reach, real=True) for side in (height, width))
-    shown = (height + 2 * rim, width + 2 * rim)
-
-    def spectrum(image: NDArray[np.float32]) -> NDArray[np.complex64]:
-        canvas = np.zeros(padded, np.float32)
-        canvas[rim : rim + height, rim : rim + width] = image
-        return np.asarray(sfft.rfft2(canvas))
-
-    def correlated(image_ft: NDArray[np.complex64], kernel: NDArray[np.float32]) -> NDArray[np.float32]:
-        canvas = np.zeros(padded, np.float32)
-        canvas[: len(kernel), : len(kernel)] = kernel
-        canvas = np.roll(canvas, (-(len(kernel) // 2), -(len(kernel) // 2)), (0, 1))
-        product = image_ft * np.conj(sfft.rfft2(canvas))
-        return np.asarray(sfft.irfft2(product, padded)[: shown[0], : shown[1]], dtype=np.float32)
-
-    contrast_ft, square_ft = spectrum(flat.contrast), spectrum(flat.contrast**2)
-    field_ft = spectrum(np.ones((height, width), np.float32))
+    contrast, square = (Correlator(values, rim, reach) for values in (flat.contrast, flat.contrast**2))
     sigma = np.pad(flat.sigma, rim, mode="edge")
     out = []
     for size, group in templates:
         support = _disc(len(group[0]), (0.5 * size + _MARGIN_A) / WORKING_PIXEL_A)
-        count = np.maximum(correlated(field_ft, support), 1)
-        total = correlated(contrast_ft, support)
-        variance = np.maximum(correlated(square_ft, support) - total**2 / count, 0)
+        count = np.maximum(sums_in_field(shape, support, rim), 1)
+        total = contrast.with_kernel(support)
+        variance = np.maximum(square.with_kernel(support) - total**2 / count, 0)
         for template in group:
             kernel = ((template - float((template * support).sum() / support.sum())) * support).astype(np.float32)
-            sums = correlated(field_ft, kernel)
+            sums = sums_in_field(shape, kernel, rim)
             power = np.maximum(
-                correlated(field_ft, kernel**2) - sums**2 / count, _LEAST_SEEN * float((kernel**2).sum())
+                sums_in_field(shape, kernel**2, rim) - sums**2 / count, _LEAST_SEEN * float((kernel**2).sum())
             )
-            covariance = correlated(contrast_ft, kernel) - sums * total / count
+            covariance = contrast.with_kernel(kernel) - sums * total / count
             strength = covariance / power
             sigmas = covariance / (np.sqrt(power) * sigma)
-            spread = 1.4826 * float(np.median(np.abs(sigmas - np.median(sigmas))))
+            some = sigmas[::_EVERY, ::_EVERY]
+            spread = 1.4826 * float(np.median(np.abs(some - np.median(some))))
             sigmas /= np.float32(max(1.0, spread))  # structure makes the response wider than counting noise alone
             explained = strength * covariance
             left = variance - explained - count * sigma**2 - _MODEL_ERROR**2 * explained

@@ -26,6 +26,7 @@ __all__ = ["brought_together", "detect", "segment"]
 
 _PHASE_PLATE_DEG = 20.0  # a fitted phase shift above this is a phase plate
 _LEAST_DIRT_PX = 56
+_SURE_DIRT = 0.8  # under a phase plate, where protein is as dark as thin ice crystals
 _NO_GOLD = 0.1  # nowhere more than this: the network sees no gold, and both would have to
 
 
@@ -112,7 +113,7 @@ def detect(
         spots, found_A = find_spots(flat, optics_of(ctf), given_A, engine.threads)
         return draw_spots(shape, spots), no_dirt, spots, found_A
     classes = infer(load_net(model.path, engine.device), inputs_of(flat), engine)
-    dirt = _without_specks(classes[DIRT] > 0.5)
+    dirt = _without_specks(classes[DIRT] > (_SURE_DIRT if _has_plate(ctf) else 0.5))
     if not model.uses_sphere_fit:
         return classes[GOLD], dirt, pieces(classes[GOLD]), given_A
     probability, spots, found_A = brought_together(classes[GOLD], flat, settings, engine, ctf)
@@ -133,13 +134,17 @@ def brought_together(
     """
     shape = flat.contrast.shape
     given_A = 10 * settings.bead_diameter_nm if settings.bead_diameter_nm is not None else None
-    has_plate = ctf is not None and abs(ctf.phase_shift_deg) > _PHASE_PLATE_DEG
+    has_plate = _has_plate(ctf)
     if not has_plate and gold.max() < _NO_GOLD:
         return np.zeros(shape, np.float32), [], None
     near_A = None if has_plate else size_of_pieces(gold, flat)
     spots, found_A = find_spots(flat, optics_of(ctf), given_A, engine.threads, near_A=near_A)
     both = agree(gold, flat, spots, found_A, has_phase_plate=has_plate)
     return draw_spots(shape, both.spots), both.spots, both.diameter_A
+
+
+def _has_plate(ctf: CtfFit | None) -> bool:
+    return ctf is not None and abs(ctf.phase_shift_deg) > _PHASE_PLATE_DEG
 
 
 def _without_specks(dirt: NDArray[np.bool_]) -> NDArray[np.bool_]:

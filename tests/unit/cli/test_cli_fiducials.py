@@ -23,7 +23,8 @@ def with_beads(seed: int, side: int = 136, places: tuple[tuple[int, int], ...] =
     half = len(BEAD) // 2
     for y, x in places:
         beam[y - half : y + half + 1, x - half : x + half + 1] *= BEAD
-    return np.random.default_rng(seed).poisson(beam).astype(np.float32)
+    image: np.ndarray = np.random.default_rng(seed).poisson(beam).astype(np.float32)
+    return image
 
 
 def disc_mask(side: int, places: tuple[tuple[int, int], ...], radius: float) -> np.ndarray:
