@@ -8,6 +8,7 @@ place inside the pixel. RELION and Warp keep the sensor's row 0 as row 0 of the 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Iterator
@@ -175,11 +176,22 @@ def read_eer_fractions(
                     imagecodecs.eer_decode(data, shape, skip, horizontal, vertical, superres=bits, out=counts)
                 except imagecodecs.EerError as error:
                     bad += 1
+                    counts -= _before_damage(data, shape, (skip, horizontal, vertical), bits)
                     if 10 * bad > header.frames:
                         raise InputError(
                             f"{path.name}: {bad} raw frames are damaged ({error}); copy it again"
                         ) from error
             yield counts
+
+
+def _before_damage(data: bytes, shape: tuple[int, int], codec: tuple[int, int, int], bits: int) -> NDArray[np.uint16]:
+    """Return what the decoder has counted of a damaged frame before it gave up."""
+    import imagecodecs
+
+    counted = np.zeros(shape, dtype=np.uint16)
+    with contextlib.suppress(imagecodecs.EerError):
+        imagecodecs.eer_decode(data, shape, *codec, superres=bits, out=counted)
+    return counted
 
 
 def _open(path: Path) -> Any:
