@@ -45,6 +45,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Leave": {
         "import": "make tilt series of mdocs and movies",
         "stack": "write stacks for IMOD and Dynamo",
+        "export": "write what other programs start from: dynamo, aretomo, relion, warp, star",
     },
 }
 VERBS: dict[str, str] = {verb: line for group in GROUPS.values() for verb, line in group.items()}

@@ -12,9 +12,9 @@ import io
 import json
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,6 +60,8 @@ class StackOptions:
         Fill what the bead masks cover.
     force : bool
         Write though nothing has changed.
+    texts : mapping of str to callable
+        Further files beside the stack, by the end of their names: from the tilts to the text; empty ones are not written.
     """
 
     folder: str = "imod"
@@ -67,6 +69,7 @@ class StackOptions:
     halves: bool = False
     erase_gold: bool = False
     force: bool = False
+    texts: Mapping[str, Callable[[Sequence[Tilt]], str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +338,9 @@ def _write_texts(series: TiltSeries, tilts: Sequence[Tilt], options: StackOption
     """Write what stands beside the stack: angles, table, and the mdoc in the stack's order."""
     write_text(aside / f"{series.name}.rawtlt", rawtlt_text(tilts))
     write_text(aside / f"{series.name}_sections.csv", sections_text(tilts))
+    for ending, make in options.texts.items():
+        if make(tilts):
+            write_text(aside / f"{series.name}{ending}", make(tilts))
     text = _stack_mdoc(series, tilts, aside / f"{series.name}{options.ending}", folder)
     if text:
         write_text(aside / f"{series.name}{options.ending}.mdoc", text)

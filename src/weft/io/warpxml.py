@@ -232,7 +232,7 @@ def _export_options(facts: Mapping[str, Any], settings: Settings) -> dict[str, A
 
 def _exposure(settings: Settings) -> float:
     """Return the exposure as Warp 2 keeps it: negative = of the whole movie, 0 = unknown."""
-    return -(settings.input.exposure_e_A2 or 0.0)
+    return 0.0 - (settings.input.exposure_e_A2 or 0.0)
 
 
 def _binned_pixel(facts: Mapping[str, Any], settings: Settings) -> float:

@@ -1,0 +1,86 @@
+"""RELION's tables of single images: ``star/micrographs_ctf.star`` with a motion file per movie, for single particles and others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from weft.errors import MissingError
+from weft.export.motionstar import accumulated_px
+from weft.export.relion import ctf_columns, motion_facts, relative_to, write_motion
+from weft.io.star import Block, Loop, write_star
+from weft.state.project import Project
+from weft.state.record import Record
+
+__all__ = ["write_images_star"]
+
+
+def write_images_star(project: Project, root: Path, *, names: Collection[str] | None = None) -> Path:
+    """Write the table of all averages that are not dropped; return its path.
+
+    Parameters
+    ----------
+    project : Project
+        Results and the place.
+    root : Path
+        RELION's project folder; paths are relative to it.
+    names : collection of str, optional
+        Only these movies.
+
+    Raises
+    ------
+    MissingError
+        If there is no average.
+    """
+    dropped = project.dropped()
+    records = [
+        record
+        for name, record in sorted(project.records().items())
+        if name not in dropped and (names is None or name in names) and project.path("average", name).exists()
+    ]
+    if not records:
+        raise MissingError(f"{project.out / 'average'}: no averages to list; `weft run` makes them")
+    path = project.out / "star" / "micrographs_ctf.star"
+    write_star(path, [_optics(project, records[0]), Block("micrographs", loop=Loop(_columns(project, root, records)))])
+    return path
+
+
+def _optics(project: Project, record: Record) -> Block:
+    optics = project.settings.optics
+    raw = record.movie.raw_pixel_size_A
+    binned = record.average.pixel_size_A if record.average is not None else raw
+    columns = {
+        "rlnOpticsGroupName": ["opticsGroup1"],
+        "rlnOpticsGroup": ["1"],
+        "rlnMicrographOriginalPixelSize": [f"{raw:.6f}"],
+        "rlnVoltage": [f"{optics.voltage_kV:.6f}"],
+        "rlnSphericalAberration": [f"{optics.cs_mm:.6f}"],
+        "rlnAmplitudeContrast": [f"{optics.amplitude_contrast:.6f}"],
+        "rlnMicrographPixelSize": [f"{binned:.6f}"],
+    }
+    return Block("optics", loop=Loop(columns))
+
+
+def _columns(project: Project, root: Path, records: list[Record]) -> dict[str, list[str]]:
+    columns = {
+        "rlnMicrographName": [relative_to(root, project.path("average", record.name)) for record in records],
+        "rlnOpticsGroup": ["1"] * len(records),
+    }
+    if all(record.motion is not None for record in records):
+        exposure = project.settings.input.exposure_e_A2 or 0.0
+        metadata: list[str] = []
+        lengths: list[tuple[float, float, float]] = []
+        for record in records:
+            facts = motion_facts(project, record, root, exposure_e_A2=exposure, pre_exposure_e_A2=0.0)
+            path = write_motion(project.out / "star", record.name, record, facts)
+            assert path is not None
+            assert record.motion is not None
+            metadata.append(relative_to(root, path))
+            lengths.append(accumulated_px(record.motion.to_field(), facts))
+        columns |= {
+            "rlnMicrographMetadata": metadata,
+            "rlnAccumMotionTotal": [f"{total:.6f}" for total, _, _ in lengths],
+            "rlnAccumMotionEarly": [f"{early:.6f}" for _, early, _ in lengths],
+            "rlnAccumMotionLate": [f"{late:.6f}" for _, _, late in lengths],
+        }
+    return columns | ctf_columns(records)
