@@ -13,6 +13,7 @@ import io
 import json
 import math
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from weft.conventions import electron_wavelength_A
 from weft.io.identity import file_identity
 from weft.io.masktiff import write_mask, write_probability
 from weft.io.mrc import write_mrc
+from weft.series.match import build_series
+from weft.series.store import write_series
 from weft.settings.file import settings_text
 from weft.settings.schema import FiducialSettings, InputSettings, Settings
 from weft.state.keys import key_of, stage_inputs
@@ -56,6 +59,8 @@ class FakeProject:
         Averages are this many times smaller.
     processed : float
         Share of the movies with a record.
+    imported : bool
+        The mdocs are imported.
     """
 
     folder: Path
@@ -64,6 +69,7 @@ class FakeProject:
     pictures: bool = False
     shrink: int = 4
     processed: float = 1.0
+    imported: bool = True
 
 
 def movie_name(series: int, index: int) -> str:
@@ -86,6 +92,7 @@ def make_project(fake: FakeProject) -> list[str]:
     for name in ("records", "thumbnail", "average", "powerspectrum", "mask", "log"):
         (out / name).mkdir(parents=True, exist_ok=True)
     (fake.folder / "frames").mkdir(exist_ok=True)
+    (fake.folder / "mdoc").mkdir(exist_ok=True)
     (fake.folder / "weft.toml").write_text(settings_text(settings))
     rng = np.random.default_rng(31)
     names = []
@@ -98,7 +105,27 @@ def make_project(fake: FakeProject) -> list[str]:
             (fake.folder / "frames" / f"{name}.mrc").write_bytes(b"fake movie " + name.encode())
             if len(names) <= fake.processed * total:
                 _make_one(fake, settings, name, tilt_of(index, fake.tilts), base, rng)
+        (fake.folder / "mdoc" / f"TS_{series:02d}.mdoc").write_text(_mdoc(series, fake.tilts))
+    if fake.imported:
+        movies, mdocs = (fake.folder / "frames").iterdir(), (fake.folder / "mdoc").iterdir()
+        write_series(out, build_series(mdocs, movies, settings).series)
     return names
+
+
+def _mdoc(series: int, tilts: int) -> str:
+    """Return the text of a mdoc as SerialEM writes it."""
+    head = (
+        f"PixelSpacing = 0.675\nVoltage = 300\nImageFile = TS_{series:02d}.st\nImageSize = 7676 7420\n\n"
+        f"[T =     Tilt axis angle = {AXIS_DEG}, binning = 1  spot = 8  camera = 0]\n"
+    )
+    begin = datetime(2026, 5, 4, 10, 0, 0) + timedelta(hours=series)  # noqa: DTZ001 (mdocs know no time zone)
+    sections = [
+        f"\n[ZValue = {index}]\nTiltAngle = {tilt_of(index, tilts):.2f}\nTargetDefocus = -3\nExposureDose = 3\n"
+        f"SubFramePath = D:\\frames\\{movie_name(series, index)}.mrc\nNumSubFrames = 8\n"
+        f"DateTime = {begin + timedelta(minutes=index):%d-%b-%y  %H:%M:%S}\n"
+        for index in range(tilts)
+    ]
+    return head + "".join(sections)
 
 
 def _make_one(

@@ -165,7 +165,7 @@ def test_a_mask_is_painted_and_taken_back(page: Page, server: Server) -> None:
     box = page.get_by_test_id("viewer").bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.wait_for_timeout(400)
+    expect(page.get_by_test_id("viewer")).to_have_attribute("data-mask", "shown", timeout=20_000)
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x + 20, y, steps=3)
@@ -201,14 +201,14 @@ def test_a_wrong_setting_is_told_at_its_field(page: Page) -> None:
 
 
 def test_a_threshold_proposes_and_a_person_applies(page: Page, server: Server) -> None:
-    page.get_by_label("Mean intensity: at least").fill("20")
+    page.get_by_label("Mean intensity: at least").fill("23.95")
     page.keyboard.press("Tab")
-    expect(page.get_by_test_id("rule")).to_contain_text("mean intensity < 20 e⁻/px would leave out")
+    expect(page.get_by_test_id("rule")).to_contain_text("mean intensity < 23.95 e⁻/px would leave out")
     assert _held(server.folder) == {}
     page.get_by_test_id("rule").get_by_role("button", name="Drop").click()
     until(page, lambda: len(_held(server.folder)) > 0)
     reasons = {decision.reason for decision in decisions.read(server.folder / "weft")}
-    assert reasons == {"rule: mean intensity < 20 e⁻/px"}
+    assert reasons == {"rule: mean intensity < 23.95 e⁻/px"}
 
 
 def test_every_page_opens_in_both_themes(browser: Browser, server: Server) -> None:

@@ -16,8 +16,8 @@ from weft.io.masktiff import read_mask
 from weft.io.mrc import read_mrc
 from weft.server.form import as_flags, check_changes
 from weft.server.names import guess_series
-from weft.server.pictures import shrink
 from weft.server.site import Site
+from weft.signal.picture import shrink
 from weft.state import decisions
 
 NAME = "TS_01_003"

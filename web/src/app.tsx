@@ -1,6 +1,6 @@
 /** The frame that all pages share, and what happens when the page is opened. */
 
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { ApiError } from "./api/client";
 import { forgetToken } from "./api/token";
@@ -25,7 +25,7 @@ import { ACTS } from "./state/acts";
 import { isBlinking, isPlaying, isSplit } from "./state/look";
 import { report } from "./state/notices";
 import { followHistory, isSettingsOpen, page as pageNow, type Page } from "./state/route";
-import { connect, loadItems, loadProject, project, run, counts } from "./state/store";
+import { connect, counts, isLoaded, loadItems, loadProject, project, run, suggestionsRevision } from "./state/store";
 import { loadSuspects } from "./state/suspects";
 
 const isRefused = signal(false);
@@ -37,6 +37,11 @@ export function App() {
     document.title = "Weft";
     void open();
     const stop = connect();
+    const stopSuspects = effect(() => {
+      suggestionsRevision.value;
+      // without suggestions the page is still whole
+      if (isLoaded.value) void loadSuspects().catch(() => undefined);
+    });
     const down = (event: KeyboardEvent): void => void handleKey(ACTS, event);
     const up = (event: KeyboardEvent): void => {
       if (event.key === " ") isPlaying.value = false;
@@ -46,6 +51,7 @@ export function App() {
     addEventListener("keyup", up);
     return () => {
       stop();
+      stopSuspects();
       removeEventListener("keydown", down);
       removeEventListener("keyup", up);
     };
@@ -73,7 +79,6 @@ export function App() {
 async function open(): Promise<void> {
   try {
     await Promise.all([loadProject(), loadItems()]);
-    await loadSuspects();
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) {
       forgetToken();

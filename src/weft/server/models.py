@@ -13,60 +13,56 @@ __all__ = [
     "DecisionOut",
     "ErrorOut",
     "EventOut",
-    "ExportOut",
-    "ImportOut",
     "ItemDetail",
     "ItemOut",
     "JobOut",
     "KeyOut",
-    "LeftOut",
     "LogLines",
     "LogOut",
     "PictureInfoOut",
     "ProjectOut",
     "RunIn",
     "RunOut",
-    "SeriesOut",
     "SettingsChange",
     "SettingsOut",
     "StopIn",
-    "SuggestionOut",
-    "Suggestions",
     "TableOut",
-    "TiltOut",
     "TrialIn",
     "TrialOut",
     "UndoIn",
+    "Wire",
 ]
 
 Name = Annotated[str, Field(min_length=1, max_length=400)]
 
 
-class _Model(BaseModel):
+class Wire(BaseModel):
+    """What all have in common: nothing is accepted that is not asked for."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class ErrorBody(_Model):
+class ErrorBody(Wire):
     """Code for programs, sentence for people."""
 
     code: str
     message: str
 
 
-class ErrorOut(_Model):
+class ErrorOut(Wire):
     """The one shape of every error."""
 
     error: ErrorBody
 
 
-class DiskOut(_Model):
+class DiskOut(Wire):
     """Room on the disk that the results go to."""
 
     free_bytes: int
     total_bytes: int
 
 
-class RunOut(_Model):
+class RunOut(Wire):
     """How the newest run stands."""
 
     is_running: bool
@@ -84,7 +80,7 @@ class RunOut(_Model):
     left_s: int | None = None
 
 
-class ProjectOut(_Model):
+class ProjectOut(Wire):
     """The project and what may be done with it."""
 
     name: str
@@ -104,7 +100,7 @@ class ProjectOut(_Model):
     series_imported: int
 
 
-class ItemOut(_Model):
+class ItemOut(Wire):
     """One movie in the bar."""
 
     name: str
@@ -124,7 +120,7 @@ class ItemOut(_Model):
     numbers: dict[str, float | None]
 
 
-class Columns(_Model):
+class Columns(Wire):
     """All movies, column by column."""
 
     revision: int
@@ -141,7 +137,7 @@ class Columns(_Model):
     numbers: dict[str, list[float | None]]
 
 
-class EventOut(_Model):
+class EventOut(Wire):
     """One decision event."""
 
     id: str
@@ -153,7 +149,7 @@ class EventOut(_Model):
     undoes: str
 
 
-class ItemDetail(_Model):
+class ItemDetail(Wire):
     """Everything about one movie."""
 
     item: ItemOut
@@ -166,7 +162,7 @@ class ItemDetail(_Model):
     mask_is_edited: bool
 
 
-class PictureInfoOut(_Model):
+class PictureInfoOut(Wire):
     """Size of an average and the spread of its grey values when shrunk by 1, 2, 4, ..."""
 
     height: int
@@ -177,7 +173,7 @@ class PictureInfoOut(_Model):
     tile_px: int
 
 
-class DecisionIn(_Model):
+class DecisionIn(Wire):
     """A decision about movies; `key` makes sending it twice harmless."""
 
     items: Annotated[list[Name], Field(min_length=1, max_length=100_000)]
@@ -187,21 +183,21 @@ class DecisionIn(_Model):
     key: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")] = ""
 
 
-class UndoIn(_Model):
+class UndoIn(Wire):
     """Take back a decision, the latest if none is named."""
 
     by: Annotated[str, Field(max_length=200)] = ""
     event: Annotated[str, Field(max_length=64)] = ""
 
 
-class DecisionOut(_Model):
+class DecisionOut(Wire):
     """The event that was written, and the movies that it is about as they are now."""
 
     event: EventOut
     items: list[ItemOut]
 
 
-class KeyOut(_Model):
+class KeyOut(Wire):
     """One setting for the form."""
 
     name: str
@@ -220,7 +216,7 @@ class KeyOut(_Model):
     value: Any
 
 
-class TableOut(_Model):
+class TableOut(Wire):
     """One panel of the form."""
 
     name: str
@@ -228,7 +224,7 @@ class TableOut(_Model):
     keys: list[KeyOut]
 
 
-class SettingsOut(_Model):
+class SettingsOut(Wire):
     """All settings, and the file as it is."""
 
     hash: str
@@ -240,14 +236,14 @@ class SettingsOut(_Model):
     mdocs_found: int
 
 
-class SettingsChange(_Model):
+class SettingsChange(Wire):
     """New values, `table.key` to value; null takes a key out. Or the whole file."""
 
     changes: dict[Annotated[str, Field(max_length=100)], Any] = {}
     text: Annotated[str, Field(max_length=200_000)] | None = None
 
 
-class CheckedSettings(_Model):
+class CheckedSettings(Wire):
     """What new values would mean, before anything runs."""
 
     errors: dict[str, str]
@@ -258,7 +254,7 @@ class CheckedSettings(_Model):
     command: str
 
 
-class RunIn(_Model):
+class RunIn(Wire):
     """What to run."""
 
     items: Annotated[list[Name], Field(max_length=100_000)] = []
@@ -266,13 +262,13 @@ class RunIn(_Model):
     redo: bool = False
 
 
-class StopIn(_Model):
+class StopIn(Wire):
     """How to stop: after the movies in hand, or now."""
 
     now: bool = False
 
 
-class JobOut(_Model):
+class JobOut(Wire):
     """A verb started from the page."""
 
     id: str
@@ -286,86 +282,7 @@ class JobOut(_Model):
     message: str
 
 
-class TiltOut(_Model):
-    """One tilt of a series as the mdoc (or the names) tell it."""
-
-    item: str | None
-    section: int
-    tilt_deg: float
-    order: int
-    exposure_e_A2: float | None
-    pre_exposure_e_A2: float | None
-    target_defocus_um: float | None
-    time: str
-    problem: str
-
-
-class SeriesOut(_Model):
-    """One tilt series."""
-
-    name: str
-    is_imported: bool
-    mdoc: str
-    axis_deg: float | None
-    axis_source: str
-    exposure_e_A2: float | None
-    is_aligned: bool
-    hand: str | None
-    warnings: list[str]
-    tilts: list[TiltOut]
-
-
-class ImportOut(_Model):
-    """What an import would make."""
-
-    series: list[SeriesOut]
-    warnings: list[str]
-    unmatched_movies: list[str]
-    movies_found: int
-    mdocs_found: int
-    mdocs_pattern: str
-
-
-class LeftOut(_Model):
-    """An image that an export leaves out, and why."""
-
-    item: str
-    reason: str
-
-
-class ExportOut(_Model):
-    """What was written of a series, against what is decided now."""
-
-    series: str
-    mdoc: int
-    processed: int
-    used: int
-    written: int | None
-    stale: str
-    missing: list[str]
-    left_out: list[LeftOut]
-    file: str
-    size_bytes: int
-
-
-class SuggestionOut(_Model):
-    """An image that something speaks against."""
-
-    item: str
-    series: str
-    code: str
-    reason: str
-    score: float
-
-
-class Suggestions(_Model):
-    """All suggestions, and what could not be judged."""
-
-    suggestions: list[SuggestionOut]
-    note: str
-
-
-class TrialIn(_Model):
+class TrialIn(Wire):
     """Limits to try on one image."""
 
     range_A: tuple[float, float] | None = None
@@ -373,7 +290,7 @@ class TrialIn(_Model):
     phase_shift: bool | None = None
 
 
-class TrialOut(_Model):
+class TrialOut(Wire):
     """What a trial fit found; nothing was kept."""
 
     item: str
@@ -383,7 +300,7 @@ class TrialOut(_Model):
     reason: str
 
 
-class LogOut(_Model):
+class LogOut(Wire):
     """The log of one run."""
 
     name: str
@@ -391,7 +308,7 @@ class LogOut(_Model):
     modified: float
 
 
-class LogLines(_Model):
+class LogLines(Wire):
     """A part of a log."""
 
     name: str

@@ -14,10 +14,11 @@ from typing import Any
 
 from fastapi import Request
 
+from weft.server.advisor import Advisor
+from weft.server.hands import HandJudge
 from weft.server.jobs import Job, Jobs
 from weft.server.plans import Planner
 from weft.server.runs import RunFollower
-from weft.server.series import Advisor
 from weft.server.store import Store
 
 __all__ = ["RECENT_S", "Hub", "Site", "site_of"]
@@ -69,7 +70,8 @@ class Site:
         self.read_only = read_only
         self.store = Store(folder)
         self.hub = Hub()
-        self.advisor = Advisor(self.store)
+        self.advisor = Advisor(self.store, self._suggestions_changed)
+        self.hands = HandJudge(self.store)
         self.jobs = Jobs(self.store.folder, self._job_changed)
         self.planner = Planner(self.store.folder, self._plan_made)
         self.follower = RunFollower(self.store.project.out)
@@ -104,6 +106,8 @@ class Site:
                 self.hub.publish("items", {"revision": snapshot.revision, "items": items})
             if events or run_changed:
                 self.hub.publish("run", self.follower.summary())
+            if self.hub.queues and (changed or moved):
+                self.advisor.want()
             self._ask_for_plan(run_changed=run_changed)
             self._looked = time.monotonic()
 
@@ -129,6 +133,9 @@ class Site:
     def _plan_made(self, plan: Mapping[str, tuple[str, str]]) -> None:
         self.store.set_plan(plan)
         self.hub.publish("plan", {"counts": self.planner.counts, "stages": self.planner.stages})
+
+    def _suggestions_changed(self) -> None:
+        self.hub.publish("suggestions", {})
 
     def _job_changed(self, job: Job) -> None:
         self.hub.publish("job", {**job.facts(), "document": None})

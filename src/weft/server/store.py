@@ -96,6 +96,10 @@ class Snapshot:
     states: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
 
+    def is_dropped(self, name: str) -> bool:
+        """Whether a decision leaves a movie out."""
+        return name in self.decisions and self.decisions[name].verb == "drop"
+
     def item(self, name: str) -> dict[str, Any]:
         """Return one movie as the page gets it."""
         row, place, decision = self.rows.get(name, {}), self.places[name], self.decisions.get(name)

@@ -276,6 +276,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/items/{name}/try_ctf": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try Ctf Fit
+         * @description Fit the CTF of one image with other limits; nothing is kept.
+         */
+        post: operations["try_ctf_fit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jobs": {
         parameters: {
             query?: never;
@@ -488,6 +508,26 @@ export interface paths {
          * @description Return the imported series; before an import, those that it would make.
          */
         get: operations["get_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/series/{name}/hand": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Hand
+         * @description Return what the defocus gradients of a series say of its handedness.
+         */
+        get: operations["get_hand"];
         put?: never;
         post?: never;
         delete?: never;
@@ -737,6 +777,40 @@ export interface components {
             used: number;
             /** Written */
             written: number | null;
+        };
+        /**
+         * HandOut
+         * @description What the gradients of a series say of its handedness; `given` is what ``weft.toml`` says.
+         */
+        HandOut: {
+            /** Astray */
+            astray: string[];
+            /** Axis Deg */
+            axis_deg: number | null;
+            /** Axis Sigma Deg */
+            axis_sigma_deg: number | null;
+            /** Causes */
+            causes: string[];
+            /** Given */
+            given: number | null;
+            /** Hand */
+            hand: number | null;
+            /** Images */
+            images: number;
+            /** Measured Axis Deg */
+            measured_axis_deg: number | null;
+            /** Offset Deg */
+            offset_deg: number | null;
+            /** Probability Plus */
+            probability_plus: number;
+            /** Reason */
+            reason: string;
+            /** Scale */
+            scale: number | null;
+            /** Scale Sigma */
+            scale_sigma: number | null;
+            /** Series */
+            series: string;
         };
         /**
          * ImportOut
@@ -1110,8 +1184,6 @@ export interface components {
             axis_source: string;
             /** Exposure E A2 */
             exposure_e_A2: number | null;
-            /** Hand */
-            hand: string | null;
             /** Is Aligned */
             is_aligned: boolean;
             /** Is Imported */
@@ -1194,6 +1266,11 @@ export interface components {
         Suggestions: {
             /** Note */
             note: string;
+            /**
+             * Pending
+             * @default 0
+             */
+            pending: number;
             /** Suggestions */
             suggestions: components["schemas"]["SuggestionOut"][];
         };
@@ -1218,6 +1295,8 @@ export interface components {
             exposure_e_A2: number | null;
             /** Item */
             item: string | null;
+            /** Left Out */
+            left_out: string;
             /** Order */
             order: number;
             /** Pre Exposure E A2 */
@@ -1232,6 +1311,44 @@ export interface components {
             tilt_deg: number;
             /** Time */
             time: string;
+        };
+        /**
+         * TrialIn
+         * @description Limits to try on one image.
+         */
+        TrialIn: {
+            /** Defocus Um */
+            defocus_um?: [
+                number,
+                number
+            ] | null;
+            /** Phase Shift */
+            phase_shift?: boolean | null;
+            /** Range A */
+            range_A?: [
+                number,
+                number
+            ] | null;
+        };
+        /**
+         * TrialOut
+         * @description What a trial fit found; nothing was kept.
+         */
+        TrialOut: {
+            /** Curves */
+            curves: {
+                [key: string]: (number | null)[];
+            };
+            /** Fit */
+            fit: {
+                [key: string]: unknown;
+            };
+            /** Item */
+            item: string;
+            /** Reason */
+            reason: string;
+            /** Verdict */
+            verdict: string;
         };
         /**
          * UndoIn
@@ -1759,6 +1876,41 @@ export interface operations {
             };
         };
     };
+    try_ctf_fit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrialIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialOut"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
     start_job: {
         parameters: {
             query?: never;
@@ -2087,6 +2239,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SeriesOut"][];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    get_hand: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HandOut"];
                 };
             };
             /** @description An error */

@@ -6,7 +6,7 @@ import { Plot, type Line } from "../parts/plot";
 import { Spectrum } from "../parts/spectrum";
 import { absCtf, type Defocus, type Optics, zeros } from "../lib/ctf";
 import { detailOf, type FitRecord, followDetail } from "../state/detail";
-import { current, table } from "../state/store";
+import { current, revision, table } from "../state/store";
 import { FitNumbers } from "./fourier_numbers";
 import { SeriesDefocus } from "./fourier_series";
 import { NoImages } from "./real";
@@ -31,6 +31,7 @@ export function defocusOf(fit: FitRecord): Defocus | null {
 }
 
 export function FourierPage({ isNarrow = false }: { isNarrow?: boolean }) {
+  revision.value;
   useEffect(followDetail, []);
   // a hand-tuned value belongs to one image
   useSignalEffect(() => {
@@ -69,6 +70,7 @@ export function FourierPage({ isNarrow = false }: { isNarrow?: boolean }) {
 }
 
 function NoFit() {
+  revision.value;
   const at = current.value;
   const now = table.value;
   const why = now.reasons.get(at);
@@ -117,6 +119,14 @@ function Curves({ fit, curves }: { fit: FitRecord; curves: Record<string, (numbe
       xTicks={(value) => (value <= 0 ? "∞" : (1 / value).toFixed(value < 0.1 ? 0 : 1))}
       yTicks={(value) => value.toPrecision(2)}
       rightAxis={{ scale: "agreement", label: "agreement", range: [-1.2, 1.05] }}
+      handles={{
+        at: [1 / range[0], 1 / range[1]],
+        onDrag: (which, value) => {
+          const next = [...range] as [number, number];
+          next[which] = Number((1 / Math.min(last, Math.max(0.002, value))).toPrecision(3));
+          if (next[0] > next[1] * 1.2) tunedRange.value = next;
+        },
+      }}
       under={(plot, context, colours) => {
         const x = (value: number): number => plot.valToPos(value, "x", true);
         const { left, top: above, width, height } = plot.bbox;
@@ -127,6 +137,8 @@ function Curves({ fit, curves }: { fit: FitRecord; curves: Record<string, (numbe
         context.fillStyle = colours.accent;
         context.globalAlpha = 0.08;
         context.fillRect(x(1 / range[0]), above, x(1 / range[1]) - x(1 / range[0]), height);
+        context.globalAlpha = 0.9;
+        for (const edge of range) context.fillRect(x(1 / edge) - devicePixelRatio, above, 2 * devicePixelRatio, height);
         context.globalAlpha = 0.5;
         context.strokeStyle = colours.faint;
         context.lineWidth = 1;

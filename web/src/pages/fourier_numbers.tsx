@@ -6,11 +6,12 @@ import { fixed } from "../lib/format";
 import { detailOf } from "../state/detail";
 import { report } from "../state/notices";
 import { go } from "../state/route";
-import { current, project, table } from "../state/store";
+import { current, project, revision, table } from "../state/store";
 import { change, keyOf, loadSettings, settings } from "../settings/draft";
 import { defocusOf, fitRange, type Trial, trial, tuned, tunedRange } from "./fourier";
 
 export function FitNumbers() {
+  revision.value;
   const at = current.value;
   const found = detailOf(at);
   const ctf = trial.value ?? found?.record?.ctf ?? null;

@@ -2,9 +2,11 @@
 
 import { useEffect } from "preact/hooks";
 import { useComputed } from "@preact/signals";
+import { signed } from "../lib/format";
 import { Plot, type Line } from "../parts/plot";
 import { report } from "../state/notices";
-import { loadSeries, seriesList, seriesNamed } from "../state/series";
+import { Copy } from "../parts/copy";
+import { hand, type HandOut, loadHand, loadSeries, seriesList, seriesNamed } from "../state/series";
 import { current, membersOf, revision, select, table } from "../state/store";
 
 const DEFOCUS_LINES: readonly Line[] = [
@@ -38,6 +40,7 @@ export function SeriesDefocus() {
 }
 
 function DefocusCard({ members, series }: { members: number[]; series: string }) {
+  revision.value;
   const now = table.value;
   const x = members.map((at) => now.number(at, "tilt_deg") as number);
   const pick = (isOut: boolean) => members.map((at) => (now.isUsed(at) === !isOut ? now.number(at, "defocus_um") : null));
@@ -79,6 +82,7 @@ function DefocusCard({ members, series }: { members: number[]; series: string })
 }
 
 function HandCard({ members, series }: { members: number[]; series: string }) {
+  revision.value;
   const now = table.value;
   const known = seriesNamed(series);
   const axis = known?.axis_deg ?? null;
@@ -90,7 +94,12 @@ function HandCard({ members, series }: { members: number[]; series: string }) {
     return gx * Math.cos(a) + gy * Math.sin(a);
   });
   const expected = (hand: number) => x.map((tilt) => -hand * Math.tan((tilt * Math.PI) / 180));
-  const verdict = known?.hand ?? null;
+  const stamp = members.map((at) => `${now.version[at]}${now.isUsed(at)}`).join();
+  useEffect(() => {
+    // a series that is not known yet has no verdict
+    if (known) void loadHand(series).catch(() => { hand.value = null; });
+  }, [series, known?.name, stamp]);
+  const verdict = hand.value?.series === series ? hand.value : null;
   return (
     <section class="card">
       <header>
@@ -108,8 +117,28 @@ function HandCard({ members, series }: { members: number[]; series: string }) {
           />
         )}
       </div>
-      <p class="small" data-testid="hand">{verdict ?? (axis === null ? "" : "Not decided yet: run `weft hand`, or look: do the points follow the line or the dashes?")}</p>
+      {axis !== null && <Verdict verdict={verdict} />}
     </section>
+  );
+}
+
+/** The verdict in words: a hand with its odds, or why it cannot be told and what to look at. */
+function Verdict({ verdict }: { verdict: HandOut | null }) {
+  if (!verdict) return <p class="small muted" data-testid="hand">Not judged yet.</p>;
+  const better = Math.max(verdict.probability_plus, 1 - verdict.probability_plus);
+  const odds = better > 0.9995 ? "p > 0.999" : `p = ${better.toFixed(3)}`;
+  const isOther = verdict.given !== null && verdict.hand !== null && verdict.given !== verdict.hand;
+  return (
+    <div class="small" data-testid="hand">
+      <p>
+        {verdict.hand === null
+          ? <><span class="badge warn">cannot tell</span> {verdict.reason}.</>
+          : <><span class="badge ok">hand {signed(verdict.hand, 0)}</span> {odds}; {verdict.reason}.</>}
+        {isOther && <span class="bad"> weft.toml says {signed(verdict.given as number, 0)}.</span>}
+      </p>
+      {verdict.causes.length > 0 && <p class="warned">Look at: {verdict.causes.join("; ")}.</p>}
+      {verdict.hand === null && <Copy text={`weft hand ${verdict.series}`} />}
+    </div>
   );
 }
 

@@ -102,7 +102,7 @@ function Table({ preview, chosen, onChoose }: { preview: Preview | null; chosen:
       <tbody>
         {preview.series.map((one) => {
           const matched = one.tilts.filter((tilt) => tilt.item !== null).length;
-          const used = one.tilts.filter((tilt) => tilt.item !== null && isUsed(tilt.item)).length;
+          const used = one.tilts.filter(isUsed).length;
           const problems = one.tilts.filter((tilt) => tilt.problem).length + one.warnings.length;
           return (
             <tr class="pick" aria-selected={one.name === chosen} onClick={() => onChoose(one.name)}>
@@ -122,10 +122,13 @@ function Table({ preview, chosen, onChoose }: { preview: Preview | null; chosen:
   );
 }
 
-function isUsed(name: string): boolean {
-  const at = table.value.find(name);
-  return at >= 0 && table.value.isUsed(at);
+/** Whether a tilt goes into stacks: as the server told, and as was decided since. */
+function isUsed(tilt: SeriesOut["tilts"][number]): boolean {
+  const at = tilt.item === null ? -1 : table.value.find(tilt.item);
+  return at >= 0 && table.value.isUsed(at) && (tilt.left_out === "" || tilt.left_out === BY_DECISION);
 }
+
+const BY_DECISION = "left out by a decision";
 
 function Tilts({ series }: { series: SeriesOut }) {
   return (
@@ -147,10 +150,10 @@ function Tilts({ series }: { series: SeriesOut }) {
               <td class="n">{tilt.section}</td>
               <td class="n">{signed(tilt.tilt_deg, 2)}</td>
               <td class="n">{tilt.order + 1}</td>
-              <td>{tilt.item ?? <span class="bad">not found</span>}{tilt.item && !isUsed(tilt.item) ? <span class="muted"> (left out)</span> : ""}</td>
+              <td>{tilt.item ?? <span class="bad">not found</span>}{tilt.item && !isUsed(tilt) ? <span class="muted"> (left out)</span> : ""}</td>
               <td class="n">{fixed(tilt.pre_exposure_e_A2, 1)}</td>
               <td class="n">{fixed(tilt.target_defocus_um, 2)}</td>
-              <td class="warned small">{tilt.problem ?? ""}</td>
+              <td class="warned small">{tilt.problem || (tilt.left_out === BY_DECISION ? "" : tilt.left_out)}</td>
             </tr>
           ))}
         </tbody>

@@ -14,6 +14,7 @@ import { counts, isLoaded, project, revision, run, table, view } from "../state/
 import { NoImages } from "./real";
 
 export function OverviewPage() {
+  revision.value;
   const axis = useSignal<Axis>("index");
   if (!isLoaded.value) return <div class="empty">Reading the project …</div>;
   if (table.value.length === 0) return <NoImages />;
@@ -107,6 +108,7 @@ function MetricRow({ metric, axis }: { metric: Metric; axis: Axis }) {
 }
 
 function RulePreview() {
+  revision.value;
   const found = hits.value;
   if (found.length === 0) return null;
   const items = found.flatMap((hit) => hit.items);

@@ -24,7 +24,7 @@ export function RealPage({ isNarrow = false }: { isNarrow?: boolean }) {
     <div class="viewer-page" style={isNarrow ? { gridTemplateColumns: "minmax(0, 1fr)" } : {}}>
       <Picture holder={holder.current} seen={seen} />
       {!isNarrow && (
-        <aside class="viewer-side">
+        <aside class="viewer-side" tabIndex={0} aria-label="About this image">
           <Histogram holder={holder.current} seen={seen} />
           <ImageFacts />
         </aside>
@@ -141,7 +141,7 @@ function Picture({ holder, seen }: { holder: Holder; seen: { value: number } }) 
   const acts = useMemo(() => pointerActs(holder, pointer, mask), []);
   const name = table.value.names[current.value];
   return (
-    <div class="viewer" data-testid="viewer">
+    <div class="viewer" data-testid="viewer" data-mask={mask.value ? "shown" : "none"}>
       <canvas
         ref={canvas} tabIndex={0} role="img" aria-label={`Average of ${name}`} class={look.painting.value !== "off" ? "painting" : ""} {...acts}
       />
@@ -334,6 +334,7 @@ function niceLength(nm: number): number {
 }
 
 function Missing() {
+  revision.value;
   const at = current.value;
   const now = table.value;
   const state = now.word(at);

@@ -49,6 +49,7 @@ export function ImageFacts() {
 }
 
 function Decision({ at }: { at: number }) {
+  revision.value;
   const now = table.value;
   const verb = VERBS[now.decision[at] ?? 0] as Verb;
   const reason = now.decisionReasons.get(at) ?? "";

@@ -36,6 +36,7 @@ function markDone(name: string): void {
 }
 
 export function SeriesPage() {
+  revision.value;
   const mode = useSignal<"sheet" | "table">("sheet");
   useEffect(() => {
     readDone();
@@ -54,7 +55,7 @@ export function SeriesPage() {
         <Head members={members.value} mode={mode.value} onMode={(value) => { mode.value = value; }} />
         {mode.value === "sheet" ? <Sheet members={members.value} /> : <TiltTable members={members.value} />}
       </section>
-      <aside class="series-side">
+      <aside class="series-side" tabIndex={0} aria-label="Suspects and numbers of the series">
         <SuspectList members={members.value} />
         <SeriesPlots members={members.value} />
       </aside>
@@ -111,10 +112,9 @@ function Head({ members, mode, onMode }: { members: number[]; mode: "sheet" | "t
   return (
     <div class="sheet-head">
       <h2>{name}</h2>
-      <span class="muted num">
-        {used} of {plural(members.length, "image")} used
+      <span class="muted num" title={known?.axis_deg != null ? `tilt axis ${known.axis_deg.toFixed(1)}°` : undefined}>
+        {used} of {members.length} used
         {tilts.length > 1 ? ` · ${signed(Math.min(...tilts), 0, "°")} to ${signed(Math.max(...tilts), 0, "°")}` : ""}
-        {known?.axis_deg != null ? ` · axis ${known.axis_deg.toFixed(1)}°` : ""}
       </span>
       <span class="spacer" />
       <Segments label="Sheet or table" value={mode} onChange={onMode} options={[["sheet", "Sheet"], ["table", "Table"]]} />

@@ -34,6 +34,8 @@ export interface PlotProps {
   over?: (plot: uPlot, context: CanvasRenderingContext2D, colours: Palette) => void;
   onHover?: (index: number | null, plot: uPlot) => void;
   onClick?: (index: number) => void;
+  /** Places on the x axis that can be dragged. */
+  handles?: { at: readonly number[]; onDrag: (which: number, x: number) => void };
   label: string;
 }
 
@@ -145,6 +147,7 @@ function options(latest: { current: PlotProps }, element: HTMLElement): uPlot.Op
           const index = plot.cursor.idx;
           if (index !== null && index !== undefined) latest.current.onClick?.(index);
         }),
+        (plot) => dragHandles(plot, latest),
       ],
     },
   };
@@ -155,4 +158,26 @@ function yRange(wanted: PlotProps["yRange"], low: number | null, high: number | 
   const to = high ?? 1;
   const room = (to - from || Math.abs(to) || 1) * 0.08;
   return [wanted?.[0] ?? from - room, wanted?.[1] ?? to + room];
+}
+
+const GRIP_PX = 7;
+
+/** Let the handles of a plot be dragged with the pointer. */
+function dragHandles(plot: uPlot, latest: { current: PlotProps }): void {
+  let held = -1;
+  const near = (event: PointerEvent): number => {
+    const handles = latest.current.handles;
+    if (!handles) return -1;
+    const x = event.clientX - plot.over.getBoundingClientRect().left;
+    return handles.at.findIndex((at) => Math.abs(plot.valToPos(at, "x") - x) < GRIP_PX);
+  };
+  plot.over.addEventListener("pointerdown", (event) => {
+    held = near(event);
+    if (held >= 0) plot.over.setPointerCapture(event.pointerId);
+  });
+  plot.over.addEventListener("pointermove", (event) => {
+    plot.over.style.cursor = held >= 0 || near(event) >= 0 ? "ew-resize" : "";
+    if (held >= 0) latest.current.handles?.onDrag(held, plot.posToVal(event.clientX - plot.over.getBoundingClientRect().left, "x"));
+  });
+  for (const end of ["pointerup", "pointercancel"] as const) plot.over.addEventListener(end, () => { held = -1; });
 }

@@ -77,36 +77,45 @@ async function fetchPlane(name: string, version: string): Promise<Plane> {
   return plane;
 }
 
+/** Shown beyond the range of the fit, as a factor. */
+const BEYOND = 1.3;
+/** Radians from one pixel to the next above which rings are no longer drawn, but their mean. */
+const FINEST = 1.9;
+
 function draw(element: HTMLCanvasElement, plane: Plane | null, fit: FitRecord | null, defocus: Defocus | null, range: [number, number] | null): void {
   const context = element.getContext("2d") as CanvasRenderingContext2D;
-  const side = plane?.width ?? 512;
+  const whole = plane?.width ?? 512;
+  const [far, near] = range ?? (fit ? fitRange(fit) : [40, 5]);
+  const perPixel = fit ? 1 / (whole * fit.pixel_size_A) : 0;
+  const half = fit ? Math.min(whole / 2, Math.max(48, Math.ceil(BEYOND / near / perPixel))) : whole / 2;
+  const side = 2 * half;
   if (element.width !== side) element.width = element.height = side;
   const image = context.createImageData(side, side);
   const pixels = new Uint32Array(image.data.buffer);
-  const half = side / 2;
-  const limits = plane ? stretch(plane) : [0, 255];
-  const [far, near] = range ?? (fit ? fitRange(fit) : [40, 5]);
-  const perPixel = fit ? 1 / (side * fit.pixel_size_A) : 0;
+  const limits = plane ? stretch(plane, half) : ([0, 255] as [number, number]);
   for (let row = 0; row < side; row++) {
     const ky = half - 1 - row; // rows run down, k_y runs up
     for (let column = 0; column < side; column++) {
       const kx = column - half;
       let grey = 24;
       if (kx < 0 || !fit || !defocus) {
-        if (plane) grey = shade(valueAt(plane, kx, ky), limits as [number, number]);
+        if (plane) grey = shade(valueAt(plane, kx, ky), limits);
       } else grey = modelAt(kx, ky, perPixel, fit, defocus, far, near);
       pixels[row * side + column] = 0xff000000 | (grey << 16) | (grey << 8) | grey;
     }
   }
   context.putImageData(image, 0, 0);
-  if (fit?.resolution_A && perPixel) {
-    context.strokeStyle = "rgb(240 180 50 / 0.8)";
-    context.setLineDash([4, 4]);
+  if (!fit || !perPixel) return;
+  context.lineWidth = side / 400;
+  for (const [at, colour, dash] of [[far, "rgb(255 255 255 / 0.35)", []], [near, "rgb(255 255 255 / 0.35)", []], [fit.resolution_A, "rgb(240 180 50 / 0.9)", [side / 80, side / 80]]] as const) {
+    if (!at) continue;
+    context.strokeStyle = colour;
+    context.setLineDash([...dash]);
     context.beginPath();
-    context.arc(half, half, 1 / fit.resolution_A / perPixel, 0, 7);
+    context.arc(half, half, 1 / at / perPixel, 0, 7);
     context.stroke();
-    context.setLineDash([]);
   }
+  context.setLineDash([]);
 }
 
 /** The file holds the rows k_y ≤ 0, the last one k_y = 0; the rest follows by symmetry. */
@@ -119,21 +128,32 @@ function valueAt(plane: Plane, kx: number, ky: number): number {
 }
 
 function modelAt(kx: number, ky: number, perPixel: number, fit: FitRecord, defocus: Defocus, far: number, near: number): number {
-  const k = Math.hypot(kx, ky) * perPixel;
+  const radius = Math.hypot(kx, ky);
+  const k = radius * perPixel;
   const local = defocusAlong(defocus, Math.atan2(ky, kx));
-  const value = Math.abs(Math.sin(phase(k, local, fit, defocus.phase_shift_deg)));
+  const here = phase(k, local, fit, defocus.phase_shift_deg);
+  const step = Math.abs(phase(k + perPixel, local, fit, defocus.phase_shift_deg) - here);
+  const value = step > FINEST ? 2 / Math.PI : Math.abs(Math.sin(here));
   const isInside = k > 1 / far && k < 1 / near;
   return Math.round(24 + (isInside ? 205 : 90) * value);
 }
 
-function stretch(plane: Plane): [number, number] {
+/** Grey values between which nearly all of the part on view lies. */
+function stretch(plane: Plane, half: number): [number, number] {
   const histogram = new Uint32Array(256);
-  for (const value of plane.grey) histogram[value] = (histogram[value] as number) + 1;
+  let count = 0;
+  for (let row = Math.max(0, plane.height - half); row < plane.height; row++) {
+    for (let column = plane.width / 2 - half; column < plane.width / 2; column++) {
+      const value = plane.grey[row * plane.width + column] as number;
+      histogram[value] = (histogram[value] as number) + 1;
+      count += 1;
+    }
+  }
   const find = (part: number): number => {
     let sum = 0;
     for (let value = 0; value < 256; value++) {
       sum += histogram[value] as number;
-      if (sum >= part * plane.grey.length) return value;
+      if (sum >= part * count) return value;
     }
     return 255;
   };

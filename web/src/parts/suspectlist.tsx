@@ -3,10 +3,11 @@
 import { useSignalEffect } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { Copy } from "./copy";
-import { signed } from "../lib/format";
+import { plural, signed } from "../lib/format";
 import { acceptSuspects } from "../state/acts";
 import { decide } from "../state/decisions";
 import { arrivals, peekAny, want } from "../state/previews";
+import { pendingSeries } from "../state/suspects";
 import { project, revision, select, table } from "../state/store";
 
 export function SuspectList({ members }: { members: readonly number[] }) {
@@ -22,7 +23,8 @@ export function SuspectList({ members }: { members: readonly number[] }) {
         <span class="spacer" />
         {found.length > 0 && !isLocked && <button type="button" class="plain small" title="Shift+A" onClick={acceptSuspects}>Drop all {found.length}</button>}
       </div>
-      {found.length === 0 && <p class="muted small">Nothing suspicious is left in this series.</p>}
+      {pendingSeries.value > 0 && <p class="muted small">{plural(pendingSeries.value, "series", "series")} still to be judged …</p>}
+      {found.length === 0 && pendingSeries.value === 0 && <p class="muted small">Nothing suspicious is left in this series.</p>}
       {found.map((at) => (
         <div class="suspect" key={now.names[at]}>
           <Small at={at} />

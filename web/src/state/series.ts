@@ -18,3 +18,12 @@ export async function loadSeries(): Promise<void> {
 export function seriesNamed(name: string): SeriesOut | undefined {
   return seriesList.value.find((one) => one.name === name);
 }
+
+export type HandOut = api.Schemas["HandOut"];
+/** What the gradients of the series on view say; null while it is not known. */
+export const hand = signal<HandOut | null>(null);
+
+export async function loadHand(series: string): Promise<void> {
+  if (hand.peek()?.series !== series) hand.value = null;
+  hand.value = await api.get<HandOut>(`/api/series/${encodeURIComponent(series)}/hand`);
+}

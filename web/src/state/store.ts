@@ -146,6 +146,9 @@ export async function loadProject(): Promise<void> {
   });
 }
 
+/** Grows when the server knows other suggestions. */
+export const suggestionsRevision = signal(0);
+
 export function takeItems(items: readonly api.Item[]): void {
   let isWhole = true;
   for (const item of items) isWhole = table.value.update(item) && isWhole;
@@ -185,6 +188,9 @@ function take(kind: string, data: unknown): void {
       jobs.value = { ...jobs.value, [job.verb]: job };
       break;
     }
+    case "suggestions":
+      suggestionsRevision.value += 1;
+      break;
     case "mask":
       maskRevision.value += 1;
       break;

@@ -14,8 +14,13 @@ export interface Suggestion {
 
 export const suggestions = signal<Suggestion[]>([]);
 
+/** How many series are still to be judged. */
+export const pendingSeries = signal(0);
+
+/** Asks for what is known; the stream tells when there is more. */
 export async function loadSuspects(): Promise<void> {
-  const found = await api.get<{ suggestions: Suggestion[] }>("/api/suggestions");
+  const found = await api.get<api.Schemas["Suggestions"]>("/api/suggestions");
   suggestions.value = found.suggestions;
+  pendingSeries.value = found.pending;
   setSuspects(found.suggestions.map((one) => [one.item, one.reason]));
 }

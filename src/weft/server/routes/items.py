@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from weft.server.models import Columns, EventOut, ItemDetail, ItemOut
+from weft.server.models import Columns, EventOut, ItemDetail, ItemOut, TrialIn, TrialOut
 from weft.server.site import RECENT_S, Site, site_of
+from weft.server.trial import try_ctf
 from weft.state import decisions
 
 router = APIRouter(prefix="/api", tags=["items"])
@@ -49,6 +50,12 @@ def get_item(site: Here, name: str) -> ItemDetail:
         has_spectrum=there["spectrum"],
         mask_is_edited=there["edited_mask"],
     )
+
+
+@router.post("/items/{name}/try_ctf")
+def try_ctf_fit(site: Here, name: str, body: TrialIn) -> TrialOut:
+    """Fit the CTF of one image with other limits; nothing is kept."""
+    return try_ctf(site.store.project, site.store.require(name), body)
 
 
 def _history(events: list[decisions.Event], name: str) -> list[EventOut]:

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
 
-from weft.server.models import ExportOut, ImportOut, SeriesOut, Suggestions
-from weft.server.series import exports_of, import_preview, series_out
+from weft.server.exports import exports_of
+from weft.server.models_series import ExportOut, HandOut, ImportOut, SeriesOut, Suggestions
+from weft.server.series import import_preview, series_out
 from weft.server.site import RECENT_S, Site, site_of
 
 router = APIRouter(prefix="/api", tags=["series"])
@@ -18,6 +19,13 @@ Here = Annotated[Site, Depends(site_of)]
 def get_series(site: Here) -> list[SeriesOut]:
     """Return the imported series; before an import, those that it would make."""
     return series_out(site.store.project)
+
+
+@router.get("/series/{name}/hand")
+def get_hand(site: Here, name: str) -> HandOut:
+    """Return what the defocus gradients of a series say of its handedness."""
+    site.look(max_age_s=RECENT_S)
+    return site.hands.judge(name)
 
 
 @router.post("/import/preview")
@@ -36,4 +44,4 @@ def get_suggestions(site: Here) -> Suggestions:
 @router.get("/exports")
 def get_exports(site: Here, target: Literal["imod", "dynamo", "aretomo", "relion", "warp"] = "imod") -> list[ExportOut]:
     """Return what was written for each series, against what is decided now."""
-    return exports_of(site.store.project, target)
+    return exports_of(site.store.project, site.store.snapshot, target)
