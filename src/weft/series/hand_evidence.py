@@ -31,12 +31,13 @@ _WEAK_SHARE = 0.5  # least probability of a fit that is not trusted to be astray
 class Evidence:
     """Log-likelihoods of the hypotheses, averaged over nodes of what is not known.
 
-    ``cells`` are the two hands' terms by image, shape (hand, setting, node, image), with their weights.
+    ``other_plus`` is the share of the other axes' weight that lies on the side of +1; ``cells`` are the two hands' terms by image, shape (hand, setting, node, image), with their weights.
     """
 
     totals: dict[str, float]
     cells: Array
     weights: Array
+    other_plus: float
     best_phi_rad: float
     inflation: float
     outliers: float
@@ -57,6 +58,8 @@ class Evidence:
         circle = np.radians(np.arange(20.0, 341.0, 5.0))
         circle = axis_rad + circle[np.abs(np.degrees(circle) - 180.0) > 15.0]
         other = _cells(data, settings, astray, predict(data, circle, np.zeros_like(circle), np.zeros_like(circle)))
+        by_axis = np.array([log_sum(column) for column in other.sum(-1).T])
+        on_plus = np.cos(circle - axis_rad) > 0
         totals = {
             "+1": log_sum(by_cell[0]),
             "-1": log_sum(by_cell[1]),
@@ -69,7 +72,8 @@ class Evidence:
         if float(other.sum(-1).max()) > float(hands[sign, setting, node].sum()) + 3.0:
             setting, node = np.unravel_index(int(np.argmax(other.sum(-1))), other.shape[:2])
             phi = float(circle[node])
-        return cls(totals, hands, weights, phi, *settings[int(setting)])
+        other_plus = math.exp(log_sum(by_axis[on_plus]) - log_sum(by_axis))
+        return cls(totals, hands, weights, other_plus, phi, *settings[int(setting)])
 
     def least_plus(self, posterior: Mapping[str, float]) -> tuple[float, float]:
         """Return the smallest probabilities of +1 and of -1 when any one image is left out."""

@@ -29,7 +29,7 @@ DECIDED = 0.99  # probability from which a hand is told
 DECIDED_WITHOUT_ANY = 0.9  # the same with the one image left out that speaks loudest: no image decides alone
 ODD_SERIES = 0.02  # share of series that differ from their set (another session, another mdoc)
 
-_PRIORS = {"+1": 0.44, "-1": 0.44, "none": 0.04, "shuffled": 0.04, "other axis": 0.04}
+_PRIORS = {"+1": 0.47, "-1": 0.47, "none": 0.02, "shuffled": 0.02, "other axis": 0.02}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +142,16 @@ def judge_hand(series: TiltSeries, records: Mapping[str, Record], *, dropped: Co
         return _untold(series, data, f"only {len(data.movies)} images with a usable defocus gradient")
     evidence = Evidence.of(data, math.radians(axis if axis is not None else 0.0))
     posterior = _normalised({name: math.log(_PRIORS[name]) + value for name, value in evidence.totals.items()})
-    plus = posterior["+1"] + 0.5 * (1 - posterior["+1"] - posterior["-1"])
+    plus = posterior["+1"] + evidence.other_plus * posterior["other axis"]
+    plus += 0.5 * (posterior["none"] + posterior["shuffled"])
     fit = fit_gradients(data, evidence.best_phi_rad, outliers=evidence.outliers, inflation=evidence.inflation)
     if axis is None:
         measured = nearest_axis(fit.phi_deg, 90.0)
         what = f"the tilt axis is not known (the data say {measured:.1f}° or {measured - 180:.1f}°)"
         return _told(series, data, fit, evidence, None, 0.5, what, ("set series.tilt_axis_deg",))
-    hand = _decide(plus, evidence.least_plus(posterior), data.span_deg)
+    hand = None
+    if posterior["other axis"] <= 0.5:
+        hand = _decide(plus, evidence.least_plus(posterior), data.span_deg)
     causes = causes_of(axis, data, fit, posterior)
     reason = _reason(hand, plus, posterior, data, evidence)
     return _told(series, data, fit, evidence, hand, plus, reason, causes)
