@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 app = make_app("demo", "weft demo\nweft demo my-demo --seed 7")
 DEFAULT_FOLDER = Path("weft-demo")
+DEMO_HEIGHT, DEMO_WIDTH = 736, 800  # smaller fields hold too few rings at 3 e⁻/Å² to tell the hand
 _STEPS = (["check"], ["run"], ["import"], ["suggest", "--accept"], ["hand"], ["stack"])
 
 
@@ -72,7 +73,7 @@ def _simulated(folder: Path, seed: int, call: Call, *, dry_run: bool) -> Mapping
         return {}
     from weft.cli.simulate import progress_of
 
-    options = SimulationOptions(seed=seed)
+    options = SimulationOptions(seed=seed, height=DEMO_HEIGHT, width=DEMO_WIDTH)
     told = None if call.quiet or call.json else progress_of(options.series * len(options.tilts_deg))
     return simulate_set(options, folder, on_movie=told).settings
 

@@ -20,7 +20,7 @@ LEVEL_A = 150.0  # of defocus; half of it turns the phase by 0.16 rad at 5.4 Å
 MEAN_FREE_PATH_A = 3100.0  # of electrons of 300 kV in vitreous ice before they lose energy or leave the aperture
 WATERS_A3 = 0.0314  # molecules of vitreous ice per Å³ (0.94 g/cm³)
 WATER_SCATTERING_A = 2.6  # amplitude of a molecule for slow changes (electron form factors of O + 2 H, bound)
-ICE_STRUCTURE = 0.15  # structure factor, taken as flat: sets how strong Thon rings are
+ICE_STRUCTURE = 0.2  # structure factor, taken as flat: sets how strong Thon rings are
 GOLD_VOLTAGE_V = 28.0  # mean inner potential of gold above that of ice
 GOLD_LENGTH_A = 58.0  # in gold, after which 1/e of the intensity is left
 
