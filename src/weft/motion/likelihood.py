@@ -68,6 +68,8 @@ class Information:
         What they were computed with.
     log_likelihood : float
         ½ Σ m w |S|² less what the frames' own power contributes.
+    significance : float
+        The same over its standard deviation if the frames held nothing but noise at a displacement not chosen by it.
     """
 
     gradient: Array
@@ -75,6 +77,7 @@ class Information:
     curvature: Array
     rings: Rings
     log_likelihood: float
+    significance: float
 
 
 def ring_statistics(strips: Strips, *, every: int = 1) -> Rings:
@@ -141,7 +144,11 @@ def measure(strips: Strips, rings: Rings) -> Information:
     kappa = share * float((ring_k2 * rho**2 / (1 + big_q * rho)).sum())
     expected = float((ring_k2 * w_ring * np.maximum(rings.signal, 0)).sum()) * pairs
     curvature = kappa * (big_q * np.diag(q) - np.outer(q, q))
-    return Information(share * gradient, coherent / max(expected, 1e-30), curvature, rings, share * log_likelihood)
+    chance = float((2 * band.by_ring(torch.ones_like(weight)) * (w_ring * rings.noise) ** 2).sum()) * pairs
+    significance = 2 * log_likelihood * np.sqrt(share / max(chance * strips.count, 1e-30))
+    return Information(
+        share * gradient, coherent / max(expected, 1e-30), curvature, rings, share * log_likelihood, float(significance)
+    )
 
 
 def _shares(strips: Strips) -> Array:

@@ -69,10 +69,10 @@ class Refinement:
     ) -> None:
         self._copies, self._used, self._range, self._engine = copies, used, range_A, engine
         self.path = path
+        self.significance = 0.0
         self._posterior: PathPosterior | None = None
         self._local: LocalPosterior | None = None
         self._offset = np.zeros(len(powers()))
-        self._solve_again: tuple[Array, Array, Array, Array] | None = None
 
     @property
     def free_sigma_A(self) -> float:
@@ -86,6 +86,7 @@ class Refinement:
         strips = Strips(copies, layout, self.path[None, self._used], band, self._engine)
         for _ in range(stage.iterations):
             information = measure(strips, ring_statistics(strips))
+            self.significance = information.significance
             before = self.path
             self._solve_path(information, np.ones(1), strips, grid)
             strips.move_to(self.path[None, self._used])
