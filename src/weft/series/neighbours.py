@@ -28,8 +28,8 @@ SCHEMA = "weft.series_ctf/1"
 LEAST_IMAGES = 5  # with fewer there is no telling who is the outlier
 OUTLIER = 0.1  # probability of an image's own value to be right, below which it is an outlier
 _ASTRAY = {Verdict.GOOD: 0.03, Verdict.WEAK: 0.5, Verdict.FAILED: 0.9}
-_DEFOCUS = Scales(5000.0, (500.0, 2000.0, 8000.0), (50.0, 150.0, 350.0, 800.0, 2000.0), 50_000.0)
-_ASTIGMATISM = Scales(1000.0, (150.0, 500.0), (20.0, 60.0, 150.0, 400.0), 5_000.0)
+_DEFOCUS = Scales(5000.0, (600.0, 3000.0), (50.0, 100.0, 170.0, 260.0, 400.0, 700.0, 1500.0), 50_000.0)
+_ASTIGMATISM = Scales(1000.0, (250.0,), (30.0, 60.0, 100.0, 180.0, 350.0), 5_000.0)
 _FALLBACK_DEFOCUS_A = 300.0
 _FALLBACK_ASTIGMATISM_A = 600.0
 
