@@ -29,7 +29,8 @@ def with_beads(seed: int, side: int = 136, places: tuple[tuple[int, int], ...] =
 
 def disc_mask(side: int, places: tuple[tuple[int, int], ...], radius: float) -> np.ndarray:
     y, x = np.indices((side, side))
-    return np.any([np.hypot(y - py, x - px) < radius for py, px in places], axis=0)
+    inside: np.ndarray = np.any([np.hypot(y - py, x - px) < radius for py, px in places], axis=0)
+    return inside
 
 
 @pytest.fixture
