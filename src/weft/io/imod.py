@@ -18,6 +18,7 @@ from weft.errors import InputError
 __all__ = ["AlnFile", "Transform", "read_aln", "read_angles", "read_xf"]
 
 _STEEPEST_DEG = 90.0
+_MOST_COLUMNS = 4  # AreTomo and others put order and exposure behind the angle
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,13 @@ def read_angles(path: Path) -> list[float]:
     InputError
         If the file is empty (a failed alignment leaves such), holds no numbers, or angles beyond ±90°.
     """
-    angles = [row[0] for row in _rows(path)]
+    rows = list(_rows(path))
+    if len(rows[0]) > _MOST_COLUMNS:
+        raise InputError(
+            f"{path.name}: has {len(rows[0])} columns, so it is a table of another program (emClarity writes such) rather than "
+            "a list of angles; give a file whose first column is the angle"
+        )
+    angles = [row[0] for row in rows]
     steep = next((angle for angle in angles if abs(angle) > _STEEPEST_DEG), None)
     if steep is not None:
         raise InputError(
@@ -122,7 +129,8 @@ def read_aln(path: Path) -> AlnFile:
     Notes
     -----
     With θ = -ROT: A = ((cos θ, -sin θ), (sin θ, cos θ)), D = A (-TX, -TY). Sections count from 1 in AreTomo3, in some
-    versions of AreTomo2 from 0; the least number over rows and dark frames tells.
+    versions of AreTomo2 from 0; the least number over rows and dark frames tells. Where rows and dark frames share numbers,
+    rows count the images that were kept.
     """
     lines = _text(path).splitlines()
     if not any("AreTomo" in line for line in lines[:2]):
@@ -145,6 +153,10 @@ def read_aln(path: Path) -> AlnFile:
     first = min([*dark, *(int(row[0]) for row in rows)])
     base = 1 if first >= 1 else 0
     sections = tuple(int(row[0]) - base for row in rows)
+    left_out = {number - base for number in dark}
+    if left_out & set(sections):  # they count the images that were kept
+        kept = [number for number in range(max(size[2], len(left_out) + len(rows))) if number not in left_out]
+        sections = tuple(kept[number] for number in sections)
     return AlnFile(
         sections,
         tuple(row[9] for row in rows),
