@@ -33,6 +33,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "show": "everything about one movie",
         "hand": "which way round the tilt geometry is, told by the data",
         "suggest": "images to leave out, with reasons",
+        "report": "one HTML file about the whole project",
         "serve": "show the project in a browser",
         "open": "show a project on another machine in the browser here",
     },
