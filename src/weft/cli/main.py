@@ -18,6 +18,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "init": "look at the data and write weft.toml",
         "check": "find what is wrong with the input, without computing",
         "config": "show or change settings: get, set, diff, schema",
+        "gain": "find how the gain reference lies on the movies, or make one of them",
         "simulate": "make movies with known truth",
         "demo": "simulate, process and compare with the truth",
     },

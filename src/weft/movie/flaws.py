@@ -145,7 +145,7 @@ def _beyond_chance(frame: NDArray[np.generic], background: Background, share: fl
     least = poisson_limit(np.array([share * background.least]), background.dispersion, level)[0]
     places = np.flatnonzero(frame > least)
     values = frame.reshape(-1)[places].astype(np.float64)
-    is_far = values > poisson_limit(share * background.expected(places), background.dispersion, level)
+    is_far = background.beyond_chance(places, values, share, level)
     return places[is_far], values[is_far]
 
 
@@ -155,5 +155,5 @@ def _still_hot(hot: Places, total: Image, background: Background, above: Sequenc
     for places, values in above:
         _, mine, theirs = np.intersect1d(hot, places, assume_unique=True, return_indices=True)
         rest[mine] -= values[theirs]
-    limit = poisson_limit(background.expected(hot), background.dispersion, FALSE_POSITIVES / total.size)
-    return hot[(rest > limit) | np.isin(hot, several)]
+    is_far = background.beyond_chance(hot, rest, 1.0, FALSE_POSITIVES / total.size)
+    return hot[is_far | np.isin(hot, several)]

@@ -13,7 +13,7 @@ from weft.io.defects import read_defects
 from weft.io.image import read_image
 from weft.settings.schema import InputSettings
 
-__all__ = ["Correction", "fit_gain", "load_correction", "turn"]
+__all__ = ["Correction", "fit_gain", "load_correction", "read_gain", "turn"]
 
 Image = NDArray[np.float32]
 
@@ -59,7 +59,7 @@ def load_correction(settings: InputSettings, shape: tuple[int, int], *, is_eer: 
     notes: list[str] = []
     factor = bad = None
     if settings.gain is not None:
-        gain = turn(_read(settings.gain, is_eer=is_eer), settings)
+        gain = turn(read_gain(settings.gain, is_eer=is_eer), settings)
         gain = fit_gain(gain, shape, settings.gain, notes)
         factor, bad = _to_factor(gain, settings, notes)
     if settings.defects is not None:
@@ -100,7 +100,8 @@ def fit_gain(gain: NDArray[np.generic], shape: tuple[int, int], path: Path, note
     raise InputError(_misfit(path, values.shape, shape, "gain reference"))
 
 
-def _read(path: Path, *, is_eer: bool) -> NDArray[np.generic]:
+def read_gain(path: Path, *, is_eer: bool) -> NDArray[np.generic]:
+    """Return a gain reference as read; rows of a ``.gain`` are not turned for EER movies, whose are not either."""
     return read_image(path, flip_tiff=not (is_eer and path.suffix.lower() == ".gain"))[0]
 
 

@@ -45,12 +45,15 @@ class Background:
         Median of the blocks' means.
     dispersion : float
         Variance over mean, 1 for counted electrons; nan for images that are no counts.
+    total : ndarray, shape (y, x), float32
+        The sum itself.
     """
 
     shape: tuple[int, int]
     blocks: Image
     middle: float
     dispersion: float
+    total: Image
 
     @property
     def is_counts(self) -> bool:
@@ -64,6 +67,21 @@ class Background:
         """
         y, x = np.divmod(places, self.shape[1])
         return np.asarray(np.maximum(self.blocks[y // _BLOCK, x // _BLOCK].astype(np.float64), self.least))
+
+    def beyond_chance(
+        self, places: Places, values: NDArray[np.float64], share: float, level: float
+    ) -> NDArray[np.bool_]:
+        """Return which values, of frames that hold a share of all counts, chance does not reach.
+
+        A pixel must be beyond what its surroundings and what its eight neighbours let expect, the two largest of
+        which, that an X-ray may have hit as well, do not count: fine and strong structure is no flaw.
+        """
+        is_far = values > poisson_limit(share * self.expected(places), self.dispersion, level)
+        rest = np.flatnonzero(is_far)
+        seen = np.sort(_neighbours(self.total, places[rest]), axis=0)[:-2].sum(axis=0, dtype=np.float64)
+        upper = np.maximum((seen + 2 * np.sqrt(np.maximum(seen, 0) * self.dispersion)) / 6, self.least)
+        is_far[rest] = values[rest] > poisson_limit(share * upper, self.dispersion, level)
+        return is_far
 
     @property
     def least(self) -> float:
@@ -90,7 +108,7 @@ def find_background(total: Image, bad: Mask | None, *, is_integer: bool) -> Back
     if usual < 0 or float(total.min()) < -1e-6 * max(1.0, float(total.max())):
         sums, counts = _block_sums(total, bad, np.inf)
         means = ndimage.uniform_filter(sums / np.maximum(counts, 1), 3, mode="reflect")
-        return Background(shape, means.astype(np.float32), float(np.median(means)), float("nan"))
+        return Background(shape, means.astype(np.float32), float(np.median(means)), float("nan"), total)
     dispersion = _dispersion(total, bad)
     dispersion = max(1.0, dispersion) if is_integer else dispersion
     ceiling = float(poisson_limit(np.array([max(8 * usual, 0.01)]), dispersion, 1e-9)[0])
@@ -99,7 +117,7 @@ def find_background(total: Image, bad: Mask | None, *, is_integer: bool) -> Back
     middle = float(np.median(seen / np.maximum(pixels, 1)))
     upper = seen + 2 * np.sqrt(seen * dispersion) + 2 * dispersion
     upper = np.where(pixels > 0, upper / np.maximum(pixels, 1), middle)
-    return Background(shape, upper.astype(np.float32), middle, dispersion)
+    return Background(shape, upper.astype(np.float32), middle, dispersion, total)
 
 
 def find_hot(total: Image, background: Background, bad: Mask | None) -> Places:
@@ -109,8 +127,8 @@ def find_hot(total: Image, background: Background, bad: Mask | None) -> Places:
     level = FALSE_POSITIVES / total.size
     least = poisson_limit(np.array([background.least]), background.dispersion, level)[0]
     places = np.flatnonzero(total > least)
-    limit = poisson_limit(background.expected(places), background.dispersion, level)
-    places = places[total.reshape(-1)[places] > limit]
+    values = total.reshape(-1)[places].astype(np.float64)
+    places = places[background.beyond_chance(places, values, 1.0, level)]
     return places if bad is None else places[~bad.reshape(-1)[places]]
 
 
@@ -268,6 +286,19 @@ def _far_out(total: Image, background: Background, bad: Mask | None) -> Places:
     apart = np.sort(np.abs(flat[places] - around), axis=0)[1]
     places = places[apart > _GAUSSIAN_LIMIT * sigma]
     return np.asarray(places if bad is None else places[~bad.reshape(-1)[places]])
+
+
+def _neighbours(image: Image, places: Places) -> Image:
+    """Return the eight neighbours of pixels, shape (8, place)."""
+    y, x = np.divmod(places, image.shape[1])
+    return np.stack(
+        [
+            image[np.clip(y + dy, 0, image.shape[0] - 1), np.clip(x + dx, 0, image.shape[1] - 1)]
+            for dy in (-1, 0, 1)
+            for dx in (-1, 0, 1)
+            if dy or dx
+        ]
+    )
 
 
 def _poisson_quantile(means: NDArray[np.float64], level: float) -> NDArray[np.float64]:
