@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,10 @@ Array = NDArray[np.float64]
 
 _SIDE = 128  # px of the small copies that are compared
 _LEAST_IMAGES = 5
-_LARGEST_STEP_DEG = 6.5  # images farther apart look different anyway
+_LARGEST_STEP_DEG = 12.5  # images farther apart look different anyway
 _LOW_FRAC, _HIGH_FRAC = 2.5 / _SIDE, 0.12  # band, cycles per px: below lie gradients of the ice, above noise
-_FAR_FRAC = 0.35  # of the field: a shift from which the overlap is too small for the reconstruction
-_SURE = 7.0  # peak of the correlation in its own standard deviations
+_FAR_FRAC = 0.3  # of the field: a shift from which the overlap is too small for the reconstruction
+_SURE = 10.0  # peak of the correlation in its own standard deviations; pictures of different places reach about 6
 
 
 def find_jumps(
@@ -41,9 +42,9 @@ def find_jumps(
 
     Notes
     -----
-    Each image is stretched by 1 / cos θ across the axis and correlated with its neighbours in tilt. It has jumped if the
-    neighbours, compared with each other across it, agree surely on their place and it agrees surely on another with both.
-    Where nothing can be recognised (blank ice, large steps) nothing is said.
+    Each image is stretched by 1 / cos θ across the axis and correlated with the last one that is in place, from the middle
+    of the series outwards. Where nothing can be recognised (blank ice, large steps) nothing is said, unless the images
+    around show the same place and only this one does not.
     """
     axis = series.axis_deg
     rows = [
@@ -53,24 +54,62 @@ def find_jumps(
     ]
     if len(rows) < _LEAST_IMAGES or axis is None:
         return {}
-    pictures = [_picture(path, tilt, axis) for _, tilt, path in rows]
-    found: dict[str, tuple[float, str]] = {}
-    for i in range(1, len(rows) - 1):
-        if rows[i + 1][1] - rows[i - 1][1] > 2 * _LARGEST_STEP_DEG:
-            continue
-        before, after, across = (
-            likeness(pictures[a], pictures[b]) for a, b in ((i - 1, i), (i, i + 1), (i - 1, i + 1))
-        )
-        if min(before[0], after[0], across[0]) < _SURE or _length(across) > 0.5 * _FAR_FRAC:
-            continue
-        far = min(_length(before), _length(after))
-        closes = math.hypot(before[1] + after[1] - across[1], before[2] + after[2] - across[2]) < 0.1
-        if far > _FAR_FRAC and closes:
-            found[rows[i][0]] = (
-                far / _FAR_FRAC,
-                f"the field of view lies {100 * far:.0f} % of its side off its neighbours",
-            )
-    return found
+    walk = _Walk([_picture(path, tilt, axis) for _, tilt, path in rows], [tilt for _, tilt, _ in rows])
+    middle = _anchor(walk)
+    if middle is None:
+        return {}
+    walk.outwards(range(middle + 1, len(rows)), middle)
+    walk.outwards(range(middle - 1, -1, -1), middle)
+    return {rows[i][0]: found for i, found in walk.found.items()}
+
+
+@dataclass
+class _Walk:
+    """Compares images with the last one in place, and notes those that are not."""
+
+    pictures: list[Array]
+    tilts: list[float]
+    found: dict[int, tuple[float, str]] = field(default_factory=dict)
+
+    def outwards(self, images: Iterable[int], start: int) -> None:
+        """Go through images in order of their distance from the one that is in place."""
+        reference, before, lost = start, start, list[int]()
+        for i in images:
+            if abs(self.tilts[i] - self.tilts[reference]) > _LARGEST_STEP_DEG and before not in self.found:
+                return
+            sure, *shift = self._likeness(reference, i)
+            off = math.hypot(*shift)
+            if sure >= _SURE and off <= _FAR_FRAC:
+                for one in lost:
+                    self.found[one] = (
+                        1.1,
+                        "shows nothing of what its neighbours show: another place, or nothing at all",
+                    )
+                reference, lost = i, []
+            elif sure >= _SURE:
+                text = f"the field of view lies {100 * off:.0f} % of its side off its neighbours"
+                self.found[i] = (off / _FAR_FRAC, text)
+            elif before in self.found and self.is_same_place(before, i):
+                self.found[i] = self.found[before]
+            else:
+                lost.append(i)
+            before = i
+
+    def is_same_place(self, first: int, second: int) -> bool:
+        """Whether two images surely show the same place."""
+        sure, *shift = self._likeness(first, second)
+        return sure >= _SURE and math.hypot(*shift) <= _FAR_FRAC
+
+    def _likeness(self, first: int, second: int) -> tuple[float, float, float]:
+        return likeness(self.pictures[first], self.pictures[second])
+
+
+def _anchor(walk: _Walk) -> int | None:
+    """Return the image nearest to 0° that shows the same place as the next; None if there is none."""
+    for i in sorted(range(len(walk.tilts) - 1), key=lambda i: abs(walk.tilts[i]))[:7]:
+        if walk.is_same_place(i, i + 1):
+            return i
+    return None
 
 
 def likeness(first: Array, second: Array) -> tuple[float, float, float]:
@@ -90,10 +129,6 @@ def likeness(first: Array, second: Array) -> tuple[float, float, float]:
     y, x = (y + side // 2) % side - side // 2, (x + side // 2) % side - side // 2
     spread = float(correlation.std()) or 1.0
     return float(correlation.flat[at]) / spread, 2.0 * y / side, 2.0 * x / side
-
-
-def _length(found: tuple[float, float, float]) -> float:
-    return math.hypot(found[1], found[2])
 
 
 def _picture(path: Path, tilt_deg: float, axis_deg: float) -> Array:
