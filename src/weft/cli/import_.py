@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 app = make_app(
     "import",
-    "weft import\nweft import --input.exposure_e_A2 3 --series.tilt_axis_deg 85.3\nweft import TS_01 --dry-run",
+    "weft import\nweft import --input.exposure_e_A2 3 --series.tilt_axis_deg 85.3\nweft import TS_01 --dry-run\n"
+    "weft import --settings previous.settings",
 )
 _COLUMNS = ("series", ">tilts", ">with movie", ">angles °", ">axis °", ">exposure e⁻/Å²", "order from", "mdoc")
 
@@ -31,6 +32,10 @@ def import_(
     exposure: Annotated[
         float | None, Parameter(help="Exposure of one tilt in e⁻/Å²; the same as --input.exposure_e_A2.")
     ] = None,
+    settings: Annotated[
+        Path | None,
+        Parameter(help="A .settings file of Warp or WarpTools, taken into weft.toml; nothing else is done."),
+    ] = None,
     dry_run: DryRun = False,
     call: Here,
 ) -> int:
@@ -38,6 +43,10 @@ def import_(
 
     What is odd is told and nothing is guessed silently. Decisions about images are kept apart and stay.
     """
+    if settings is not None:
+        from weft.cli.warpsettings import import_settings
+
+        return import_settings(call, settings, dry_run=dry_run)
     from weft.series.match import build_series
 
     project = _with_exposure(call, exposure).project()
