@@ -254,10 +254,11 @@ class _RunState:
     def facts(self) -> dict[str, Any]:
         """Return counts, rate and the time that is left."""
         rate = None
-        if len(self.finished) > 1 and self.finished[-1] > self.finished[0]:
-            rate = (len(self.finished) - 1) / (self.finished[-1] - self.finished[0])
-        elif self.finished and self.began:
-            rate = 1 / max(1e-3, self.finished[0] - _seconds(self.began))
+        if self.finished and self.began:
+            # workers finish together: from the beginning as long as the window reaches back to it
+            is_window_full = len(self.finished) > _RATE_WINDOW
+            since = self.finished[0] if is_window_full else _seconds(self.began)
+            rate = (len(self.finished) - is_window_full) / max(1e-3, self.finished[-1] - since)
         left = max(0, self.total - self.done)
         return {
             "total": self.total,

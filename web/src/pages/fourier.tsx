@@ -117,7 +117,7 @@ function Curves({ fit, curves }: { fit: FitRecord; curves: Record<string, (numbe
       x={k} ys={[measured, model, curves["quality"] ?? []]} lines={LINES}
       xLabel="resolution (Å)" xRange={[0, last]} yRange={[-0.35 * top, 1.25 * top]}
       xTicks={(value) => (value <= 0 ? "∞" : (1 / value).toFixed(value < 0.1 ? 0 : 1))}
-      yTicks={(value) => value.toPrecision(2)}
+      yTicks={(value) => String(Number(value.toPrecision(2))).replace("-", "−")}
       rightAxis={{ scale: "agreement", label: "agreement", range: [-1.2, 1.05] }}
       handles={{
         at: [1 / range[0], 1 / range[1]],

@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import * as api from "../api/client";
+import { Copy } from "../parts/copy";
 import { fixed } from "../lib/format";
 import { detailOf } from "../state/detail";
 import { report } from "../state/notices";
@@ -78,6 +79,7 @@ export function FitNumbers() {
         <dt>gradient x, y</dt><dd>{fixed(fit.gradient_x, 2)}, {fixed(fit.gradient_y, 2)}</dd>
       </dl>
       <TrialBox />
+      <Copy text={`weft hand ${table.value.seriesOf(at)}`} />
     </>
   );
 }

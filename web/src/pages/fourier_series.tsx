@@ -5,7 +5,6 @@ import { useComputed } from "@preact/signals";
 import { signed } from "../lib/format";
 import { Plot, type Line } from "../parts/plot";
 import { report } from "../state/notices";
-import { Copy } from "../parts/copy";
 import { hand, type HandOut, loadHand, loadSeries, seriesList, seriesNamed } from "../state/series";
 import { current, membersOf, revision, select, table } from "../state/store";
 
@@ -137,7 +136,6 @@ function Verdict({ verdict }: { verdict: HandOut | null }) {
         {isOther && <span class="bad"> weft.toml says {signed(verdict.given as number, 0)}.</span>}
       </p>
       {verdict.causes.length > 0 && <p class="warned">Look at: {verdict.causes.join("; ")}.</p>}
-      {verdict.hand === null && <Copy text={`weft hand ${verdict.series}`} />}
     </div>
   );
 }

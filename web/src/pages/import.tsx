@@ -60,12 +60,11 @@ export function ImportPage() {
           </button>
           <button type="button" disabled={isBusy.value} onClick={() => void look()}>{isBusy.value ? "Looking …" : "Look again"}</button>
           {isImported && <button type="button" class="main" onClick={() => go({ page: "export" })}>Create stacks …</button>}
-          <span class="spacer" />
-          <Copy text="weft import" />
         </div>
         {now && <p class="muted small" style={{ marginBottom: "8px" }}>{plural(now.movies_found, "movie")}, {plural(now.mdocs_found, "mdoc")} ({now.mdocs_pattern}).</p>}
         {now?.warnings.map((warning) => <p class="warned small">⚠ {warning}</p>)}
         {now && now.series.length === 0 ? <Nothing preview={now} /> : <Table preview={now} chosen={series?.name ?? ""} onChoose={(name) => { chosen.value = name; }} />}
+        {now && now.series.length > 0 && <div style={{ margin: "12px 0" }}><Copy text="weft import" /></div>}
         {now && now.unmatched_movies.length > 0 && (
           <details class="small">
             <summary>{plural(now.unmatched_movies.length, "movie")} belong to no series</summary>
@@ -73,7 +72,7 @@ export function ImportPage() {
           </details>
         )}
       </section>
-      <section>{series ? <Tilts series={series} /> : null}</section>
+      <section tabIndex={0} aria-label="Tilts of the series">{series ? <Tilts series={series} /> : null}</section>
     </div>
   );
 }

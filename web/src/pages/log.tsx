@@ -53,7 +53,7 @@ export function LogPage() {
   const wanted = level.value === "all" ? events.value : events.value.filter(isTrouble);
   return (
     <div class="pad">
-      <div class="steps">
+      <div class="steps stays">
         <h2>Log</h2>
         <select aria-label="Run" value={chosen.value} onChange={(event) => { chosen.value = event.currentTarget.value; }}>
           {logs.value.map((log) => <option value={log.name}>{title(log.name)}</option>)}
@@ -116,7 +116,7 @@ function isTrouble(event: LogEvent): boolean {
 
 function word(event: LogEvent): string {
   const words: Record<string, string> = {
-    run_started: "start", item_started: "begin", stage_done: "stage", item_done: "done", item_failed: "failed", run_finished: "end", machine: "machine", bug: "bug",
+    run_started: "start", item_started: "begin", stage_done: "stage", item_done: "done", item_failed: "failed", run_finished: "end", machine: "machine", bug: "bug", series_done: "series",
   };
   return words[event.event] ?? event.event;
 }
@@ -132,6 +132,10 @@ function text(event: LogEvent): string {
     case "item_done": {
       const verdicts = Object.entries((event["verdicts"] as Record<string, string> | undefined) ?? {}).filter(([, verdict]) => verdict !== "good");
       return `${String(event["done"])} of ${String(event["total"])}${verdicts.length ? `; ${verdicts.map(([stage, verdict]) => `${stage} ${verdict}`).join(", ")}` : ""}`;
+    }
+    case "series_done": {
+      const astray = (event["outliers"] as string[] | undefined) ?? [];
+      return `${String(event["series"])}: CTF compared with the neighbours${astray.length ? `; off them: ${astray.join(", ")}` : ""}`;
     }
     case "run_finished":
       return `${String(event["done"])} done, ${String(event["failed"])} failed in ${String(event.seconds)} s${event["end"] === "interrupted" ? "; stopped" : ""}`;

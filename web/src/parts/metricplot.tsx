@@ -142,7 +142,7 @@ function paintBase(context: OffscreenCanvasRenderingContext2D, width: number, me
     context.fillText((low + part * (high - low)).toFixed(metric.digits), PAD.left - 5, Math.min(HEIGHT - 6, Math.max(7, y)));
   }
   if (axis === "index") paintSeries(context, seen, x, colours.raised);
-  const size = seen.length > 3000 ? 1.5 : seen.length > 600 ? 2 : 3;
+  const size = seen.length > 3000 ? 1.5 : seen.length > 600 ? 2 : seen.length > 80 ? 3 : 5;
   const result = { low, high, width, x };
   for (const isOut of [true, false]) {
     context.fillStyle = isOut ? colours.faint : colours.accent;
