@@ -47,6 +47,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Leave": {
         "import": "make tilt series of mdocs and movies",
         "stack": "write stacks for IMOD and Dynamo",
+        "make-mdoc": "write repaired mdocs, or mdocs from a table",
         "export": "write what other programs start from: dynamo, aretomo, relion, warp, star",
     },
 }
