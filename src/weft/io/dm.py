@@ -26,6 +26,8 @@ _NUMBERS = {2: "h", 3: "i", 4: "H", 5: "I", 6: "f", 7: "d", 8: "?", 9: "b", 10: 
 # DataType of an image -> numpy
 _PIXELS = {1: "i2", 2: "f4", 6: "u1", 7: "i4", 9: "i1", 10: "u2", 11: "u4", 12: "f8"}
 
+_UNITS_A = {"nm": 10.0, "µm": 1e4, "μm": 1e4, "um": 1e4, "Å": 1.0, "A": 1.0, "pm": 0.01}
+
 
 @dataclass
 class _Reader:
@@ -124,6 +126,16 @@ def _image(path: Path, reader: _Reader) -> tuple[NDArray[Any], float | None]:
     reader.file.seek(place)
     data = reader.file.read(columns * rows * dtype.itemsize)
     image = np.frombuffer(data, dtype=dtype).reshape(rows, columns)
-    scale = reader.found.get(f"{best}/Calibrations/Dimension/0/Scale")
-    pixel = float(scale) * 10 if isinstance(scale, float) and 0.001 < scale < 100 else None
+    pixel = _pixel_size(reader, f"{best}/Calibrations/Dimension/0")
     return np.ascontiguousarray(image[::-1]).astype(dtype.newbyteorder("=")), pixel
+
+
+def _pixel_size(reader: _Reader, base: str) -> float | None:
+    """Return Å per pixel if the calibration has a unit of length."""
+    scale, units = reader.found.get(f"{base}/Scale"), reader.found.get(f"{base}/Units")
+    if not isinstance(scale, float) or not isinstance(units, tuple):
+        return None
+    reader.file.seek(units[0])
+    text = reader.file.read(2 * units[1]).decode("utf-16-le" if reader.order == "<" else "utf-16-be", "replace")
+    size = scale * _UNITS_A.get(text.strip("\0 "), 0.0)
+    return size if 0.001 < size < 1e5 else None
