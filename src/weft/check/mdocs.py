@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from weft.check.finding import Finding, Input, listed
@@ -11,8 +10,6 @@ from weft.series.table import TiltSeries
 
 __all__ = ["check_mdocs"]
 
-_SAME_EXPOSURE = 0.15
-_LIKELY_MOST_E_A2 = 300.0  # beyond it a series' exposure is more likely a mistake
 _MOST_WARNINGS = 4
 
 
@@ -34,8 +31,8 @@ def check_mdocs(given: Input) -> Iterator[Finding]:
         yield Finding("warning", "mdoc", sentence, where=_file_in(sentence))
     for series in given.series.series:
         yield from _movies(series)
-        yield from _axis(series)
-        yield from _warnings(series)
+    yield from _axes(given.series.series)
+    yield from _warnings(given.series.series)
     yield from _unmatched(given)
     yield from _exposure(given)
     yield from _voltage(given)
@@ -62,18 +59,25 @@ def _movies(series: TiltSeries) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _axis(series: TiltSeries) -> Iterator[Finding]:
-    if series.axis_deg is None:
+def _axes(series: Sequence[TiltSeries]) -> Iterator[Finding]:
+    without = [one.name for one in series if one.axis_deg is None]
+    if without:
         yield Finding(
-            "warning", "no_axis", f"{series.name}: its mdoc does not tell the tilt axis",
-            "set series.tilt_axis_deg; handedness, RELION and WarpTools need it", series.mdoc,
+            "warning", "no_axis", f"no mdoc tells the tilt axis of {listed(without)}",
+            "set series.tilt_axis_deg; handedness, RELION and WarpTools need it", "series.tilt_axis_deg",
         )  # fmt: skip
 
 
-def _warnings(series: TiltSeries) -> Iterator[Finding]:
-    for sentence in series.warnings[:_MOST_WARNINGS]:
-        if "cannot be used" not in sentence:
-            yield Finding("warning", "mdoc", f"{series.name}: {sentence}", where=Path(series.mdoc).name)
+def _warnings(series: Sequence[TiltSeries]) -> Iterator[Finding]:
+    """Yield what the import would say, once for all series it would say it of."""
+    said: dict[str, list[TiltSeries]] = {}
+    for one in series:
+        for sentence in one.warnings[:_MOST_WARNINGS]:
+            if "cannot be used" not in sentence:
+                said.setdefault(sentence, []).append(one)
+    for sentence, members in said.items():
+        names = listed([one.name for one in members])
+        yield Finding("warning", "mdoc", f"{names}: {sentence}", where=Path(members[0].mdoc).name)
 
 
 def _unmatched(given: Input) -> Iterator[Finding]:
@@ -90,29 +94,12 @@ def _unmatched(given: Input) -> Iterator[Finding]:
 def _exposure(given: Input) -> Iterator[Finding]:
     assert given.series is not None
     settings = given.project.settings
-    stated = settings.input.exposure_e_A2
     unknown = [one.name for one in given.series.series if any(tilt.exposure_e_A2 is None for tilt in one.tilts)]
     if unknown:
         yield Finding(
             "error" if settings.output.exposure_weighting else "warning", "exposure_unknown", f"the exposure is not known for {listed(unknown)}",
             "set input.exposure_e_A2 (e⁻/Å² of one movie); RELION and weighting need it", "input.exposure_e_A2",
         )  # fmt: skip
-    for one in given.series.series:
-        told = [
-            tilt.exposure_e_A2 for tilt in one.tilts if tilt.exposure_e_A2 and "mdoc" in tilt.exposure_source.lower()
-        ]
-        if stated and told and abs(math.log(sum(told) / len(told) / stated)) > _SAME_EXPOSURE:
-            yield Finding(
-                "warning", "exposure_differs",
-                f"{one.name}: its mdoc says {sum(told) / len(told):.3g} e⁻/Å² a movie, input.exposure_e_A2 is {stated:g}",
-                "correct the wrong one; the setting is of a whole movie, not of a frame", one.name,
-            )  # fmt: skip
-        total = one.exposure_e_A2
-        if total is not None and total > _LIKELY_MOST_E_A2:
-            yield Finding(
-                "warning", "exposure_large", f"{one.name}: {total:.0f} e⁻/Å² in all is more than specimens bear",
-                "input.exposure_e_A2 is of one movie, not of the series", one.name,
-            )  # fmt: skip
 
 
 def _voltage(given: Input) -> Iterator[Finding]:

@@ -127,8 +127,8 @@ def _limits(raw: float, given: Input) -> Iterator[Finding]:
         )  # fmt: skip
     if settings.ctf.enabled and settings.ctf.window_px > min(width, height):
         yield Finding(
-            "warning", "ctf_window", f"ctf.window_px = {settings.ctf.window_px} is larger than the images ({width} × {height})",
-            "take 256 or less", "ctf.window_px",
+            "info", "ctf_window", f"ctf.window_px = {settings.ctf.window_px} is larger than the images ({width} × {height})",
+            "as much as they hold is taken", "ctf.window_px",
         )  # fmt: skip
 
 

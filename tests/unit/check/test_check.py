@@ -1,0 +1,260 @@
+"""Checks: each mistake is found, named with its place and its mending; good input is left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from weft.check import Finding, check_project
+from weft.check.space import needed_bytes
+from weft.cli.main import main
+from weft.io.mrc import write_mrc
+from weft.settings.file import make_settings, settings_text
+from weft.settings.schema import Settings
+from weft.state.project import Project
+
+MDOC = """PixelSpacing = {pixel}
+Voltage = 300
+
+[T =     Tilt axis angle = 85.3, binning = 1  spot = 8  camera = 0]
+
+"""
+SECTION = """[ZValue = {z}]
+TiltAngle = {tilt}
+ExposureDose = {exposure}
+SubFramePath = D:\\frames\\{file}
+DateTime = 06-Apr-15  17:{z:02d}:12
+
+"""
+
+
+def movie(path: Path, shape: tuple[int, int, int] = (4, 64, 96), pixel_A: float = 1.5) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_mrc(path, np.ones(shape, dtype=np.int8), pixel_A, dtype="int8")
+    os.utime(path, (1e9, 1e9))
+
+
+def mdoc(folder: Path, names: list[str], pixel: float = 1.5, exposure: float = 3.0) -> None:
+    (folder / "mdoc").mkdir(exist_ok=True)
+    sections = [
+        SECTION.format(z=z, tilt=3.0 * z, exposure=exposure, file=f"{name}.mrc") for z, name in enumerate(names)
+    ]
+    (folder / "mdoc" / "TS_01.mrc.mdoc").write_text(MDOC.format(pixel=pixel) + "".join(sections))
+
+
+def project(folder: Path, **tables: Any) -> Project:
+    values = {"input": {"raw_pixel_size_A": 1.5, "exposure_e_A2": 3.0}, **tables}
+    (folder / "weft.toml").write_text(settings_text(make_settings({}, values)))
+    return Project.open(folder)
+
+
+def good(folder: Path) -> None:
+    names = [f"TS_01_{i:03d}" for i in range(4)]
+    for name in names:
+        movie(folder / "frames" / f"{name}.mrc")
+    mdoc(folder, names)
+
+
+def found(folder: Path, **tables: Any) -> dict[str, Finding]:
+    findings = check_project(project(folder, **tables))
+    for one in findings:
+        assert one.message
+        assert not one.message.endswith(".")
+        assert one.level in {"ok", "info"} or one.fix or one.code == "mdoc"
+    return {one.code: one for one in findings if one.level != "ok"}
+
+
+def test_good_input_is_left_alone(tmp_path: Path) -> None:
+    good(tmp_path)
+    assert not {code: one for code, one in found(tmp_path).items() if one.level != "info"}
+
+
+def test_no_movies_names_the_pattern_and_where_they_may_be(tmp_path: Path) -> None:
+    movie(tmp_path / "frames" / "TS_01_000.mrcs")
+    one = found(tmp_path)["no_movies"]
+    assert "frames/*.mrc" in one.message
+    assert "frames/*.mrcs" in one.fix
+    assert one.stops == "input"
+
+
+def test_a_truncated_movie_and_a_text_are_named(tmp_path: Path) -> None:
+    good(tmp_path)
+    with (tmp_path / "frames" / "TS_01_001.mrc").open("r+b") as file:
+        file.truncate(9000)
+    (tmp_path / "frames" / "TS_01_002.mrc").write_text("no image\n" * 300)
+    faults = [one for one in check_project(project(tmp_path)) if one.code == "unreadable"]
+    assert [one.where for one in faults] == ["TS_01_001", "TS_01_002"]
+    assert "holds" in faults[0].message
+    assert "text" in faults[1].message
+    assert all(one.level == "error" and not one.stops for one in faults)
+
+
+def test_two_movies_of_one_name(tmp_path: Path) -> None:
+    good(tmp_path)
+    movie(tmp_path / "frames" / "TS_01_000.mrcs")
+    one = found(tmp_path, input={"movies": "frames/*.mrc*", "raw_pixel_size_A": 1.5})["two_movies"]
+    assert "TS_01_000.mrcs" in one.message
+    assert one.level == "error"
+
+
+def test_mixed_sizes(tmp_path: Path) -> None:
+    good(tmp_path)
+    movie(tmp_path / "frames" / "TS_01_003.mrc", (4, 64, 64))
+    one = found(tmp_path)["mixed_sizes"]
+    assert "1 of 4" in one.message
+    assert "TS_01_003" in one.message
+
+
+def test_an_mdoc_naming_absent_movies(tmp_path: Path) -> None:
+    good(tmp_path)
+    (tmp_path / "frames" / "TS_01_002.mrc").unlink()
+    one = found(tmp_path)["absent_movies"]
+    assert "1 of 4" in one.message
+    assert "TS_01_002" in one.message
+
+
+def test_an_mdoc_none_of_whose_movies_is_there_is_an_error(tmp_path: Path) -> None:
+    good(tmp_path)
+    mdoc(tmp_path, ["other_000", "other_001"])
+    assert found(tmp_path)["no_movie_fits"].level == "error"
+
+
+def test_movies_without_mdoc(tmp_path: Path) -> None:
+    good(tmp_path)
+    movie(tmp_path / "frames" / "stray.mrc")
+    assert "stray" in found(tmp_path)["movies_without_mdoc"].message
+
+
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [((96, 64), "transposed"), ((70, 96), "other data")],
+)
+def test_a_gain_of_wrong_size_names_what_would_fit(tmp_path: Path, shape: tuple[int, int], hint: str) -> None:
+    good(tmp_path)
+    write_mrc(tmp_path / "gain.mrc", np.ones(shape, dtype=np.float32), 1.5)
+    one = found(tmp_path, input={"gain": "gain.mrc", "raw_pixel_size_A": 1.5})["gain_size"]
+    assert hint in one.sentence
+    assert one.stops == "input"
+
+
+def test_a_missing_gain_and_one_that_is_not_used(tmp_path: Path) -> None:
+    good(tmp_path)
+    assert found(tmp_path, input={"gain": "none.mrc", "raw_pixel_size_A": 1.5})["no_gain"].stops == "input"
+    write_mrc(tmp_path / "K3_gain.mrc", np.ones((64, 96), dtype=np.float32), 1.5)
+    assert "K3_gain.mrc" in found(tmp_path)["gain_unused"].fix
+
+
+@pytest.mark.parametrize(
+    ("stated", "header", "said", "code"),
+    [
+        (None, 0.0, 1.5, "no_pixel_size"),
+        (0.75, 1.5, 1.5, "pixel_header"),
+        (1.5, 1.5, 1.9, "pixel_mdoc"),
+        (1.5, 1.5, 0.75, "pixel_mdoc"),
+    ],
+)
+def test_pixel_sizes_that_disagree(tmp_path: Path, stated: float | None, header: float, said: float, code: str) -> None:
+    good(tmp_path)
+    mdoc(tmp_path, [f"TS_01_{i:03d}" for i in range(4)], pixel=said)
+    for path in (tmp_path / "frames").iterdir():
+        movie(path, pixel_A=header)
+    assert code in found(tmp_path, input={"raw_pixel_size_A": stated} if stated else {})
+
+
+def test_an_mdoc_of_binned_images_is_no_contradiction(tmp_path: Path) -> None:
+    good(tmp_path)
+    mdoc(tmp_path, [f"TS_01_{i:03d}" for i in range(4)], pixel=6.0)
+    assert "pixel_mdoc" not in found(tmp_path)
+
+
+def test_an_unknown_exposure_is_a_warning_and_an_error_where_it_is_needed(tmp_path: Path) -> None:
+    good(tmp_path)
+    mdoc(tmp_path, [f"TS_01_{i:03d}" for i in range(4)], exposure=0.0)
+    bare = {"raw_pixel_size_A": 1.5}
+    assert found(tmp_path, input=bare)["exposure_unknown"].level == "warning"
+    assert found(tmp_path, input=bare, output={"exposure_weighting": True})["exposure_unknown"].level == "error"
+
+
+def test_an_exposure_that_contradicts_the_mdoc(tmp_path: Path) -> None:
+    good(tmp_path)
+    assert "0.4" in found(tmp_path, input={"raw_pixel_size_A": 1.5, "exposure_e_A2": 0.4})["mdoc"].message
+
+
+def test_a_range_beyond_what_the_pixels_hold(tmp_path: Path) -> None:
+    good(tmp_path)
+    assert found(tmp_path, ctf={"range_A": [40.0, 2.0]})["ctf_range"].level == "info"
+    assert found(tmp_path, ctf={"range_A": [4.0, 2.0]})["ctf_range"].level == "error"
+
+
+def test_a_binning_factor_in_place_of_the_exponent(tmp_path: Path) -> None:
+    good(tmp_path)
+    assert "exponent" in found(tmp_path, input={"raw_pixel_size_A": 1.5, "bin": 4.0})["bin"].fix
+
+
+def test_another_voltage(tmp_path: Path) -> None:
+    good(tmp_path)
+    assert "300" in found(tmp_path, optics={"voltage_kV": 200.0})["voltage"].fix
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    good(tmp_path)
+    given = project(tmp_path)
+    tmp_path.chmod(0o500)
+    try:
+        codes = {one.code: one for one in check_project(given)}
+    finally:
+        tmp_path.chmod(0o700)
+    assert codes["read_only"].stops == "machine"
+
+
+def test_a_disk_that_is_too_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    good(tmp_path)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=1000))
+    assert found(tmp_path)["disk_full"].level == "error"
+
+
+def test_needed_bytes_by_hand() -> None:
+    settings = Settings()
+    small = needed_bytes(settings, 0, 0, 8)
+    assert needed_bytes(settings, 1000, 2000, 8) - small == 8_000_000
+    halves = settings.model_copy(update={"output": settings.output.model_copy(update={"halves": True})})
+    assert needed_bytes(halves, 1000, 2000, 8) - small == 24_000_000
+
+
+def test_the_verb_prints_sentences_and_ends_in_4(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good(tmp_path)
+    project(tmp_path)
+    assert main(["check", "-C", str(tmp_path)]) == 0
+    assert "nothing is wrong" in capsys.readouterr().out
+    (tmp_path / "frames" / "TS_01_002.mrc").write_text("no image\n" * 300)
+    assert main(["check", "-C", str(tmp_path)]) == 4
+    out = capsys.readouterr().out
+    assert "error: TS_01_002.mrc" in out
+    assert "Traceback" not in out
+
+
+def test_the_verb_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good(tmp_path)
+    project(tmp_path)
+    main(["check", "--json", "-C", str(tmp_path)])
+    told = json.loads(capsys.readouterr().out)
+    assert told["schema"] == "weft.check/1"
+    assert {"level", "code", "message", "fix", "where", "stops"} == set(told["findings"][0])
+
+
+def test_a_run_does_not_start_where_nothing_could_be_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good(tmp_path)
+    write_mrc(tmp_path / "gain.mrc", np.ones((70, 96), dtype=np.float32), 1.5)
+    project(tmp_path, input={"gain": "gain.mrc", "raw_pixel_size_A": 1.5})
+    assert main(["run", "-C", str(tmp_path)]) == 3
+    assert "no orientation or binning fits" in capsys.readouterr().err
+    assert not list((tmp_path / "weft").glob("records/*"))
