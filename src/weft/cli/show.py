@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -50,8 +51,11 @@ def _document(
     tilt: tuple[str, float] | None,
 ) -> dict[str, Any]:
     from weft.export.neutral import to_neutral
+    from weft.series.judgements import image_ctf
 
     decision = project.decisions().get(name)
+    own = record.ctf.to_fit().defocus_A if record is not None and record.ctf is not None else math.nan
+    image = image_ctf(project.out, name, own)
     return {
         "name": name,
         "series": tilt[0] if tilt else None,
@@ -59,6 +63,7 @@ def _document(
         "decision": asdict(decision) if decision else None,
         "history": [asdict(event) for event in history],
         "record": record.model_dump(mode="json", by_alias=True) if record else None,
+        "in_series": asdict(image) if image else None,
         "neutral": to_neutral(record, project.out) if record else {"name": name},
     }
 
@@ -76,7 +81,7 @@ def _lines(
     if record is None:
         lines.append("  not processed yet; `weft run` does it")
     else:
-        lines += [f"  {label:<10} {text}" for label, text in _facts(record)]
+        lines += [f"  {label:<10} {text}" for label, text in (*_facts(record), *_series_facts(record, project.out))]
         files = [file for stage in record.stages.values() for file in stage.files]
         lines += [f"  file       {project.out / file}" for file in files]
     for event in history:
@@ -109,6 +114,21 @@ def _facts(record: Record) -> list[tuple[str, str]]:
         text = f"{len(mask.beads)} beads, {100 * mask.masked_fraction:.2f} % masked, by {mask.model}"
         facts.append(("gold", _judged(text, mask.verdict, mask.reason)))
     return facts
+
+
+def _series_facts(record: Record, out: Path) -> list[tuple[str, str]]:
+    """Return what the neighbours in the series say of the CTF."""
+    from weft.series.judgements import image_ctf
+
+    image = image_ctf(out, record.name, record.ctf.to_fit().defocus_A) if record.ctf else None
+    if image is None:
+        return []
+    text = (
+        f"defocus {image.defocus_A / 1e4:.3f} ± {image.defocus_sigma_A / 1e4:.3f} µm, astigmatism "
+        f"{(image.defocus_u_A - image.defocus_v_A) / 1e4:.3f} µm at {image.angle_deg:.0f}°; the others alone foretell "
+        f"{image.expected_defocus_A / 1e4:.3f} ± {image.expected_sigma_A / 1e4:.3f} µm"
+    )
+    return [("in series", _judged(text, image.verdict, image.reason))]
 
 
 def _average_facts(record: Record) -> list[tuple[str, str]]:
