@@ -56,7 +56,7 @@ def read_defects(path: Path, shape: tuple[int, int]) -> Defects:
     except InputError:
         text = path.read_bytes().decode("latin-1")
         return Defects(
-            _from_serialem(text, shape) if _is_serialem(text) else _from_rectangles(path, text, shape), False
+            _from_serialem(path, text, shape) if _is_serialem(text) else _from_rectangles(path, text, shape), False
         )
     return Defects(np.asarray(read_image(path)[0]) != 0, True)
 
@@ -84,33 +84,55 @@ def _from_rectangles(path: Path, text: str, shape: tuple[int, int]) -> NDArray[n
     return bad
 
 
-def _from_serialem(text: str, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the map of SerialEM's list: columns, rows, parts of them and pixels, from the top left of the camera.
+def _from_serialem(path: Path, text: str, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the map of SerialEM's list: columns, rows, parts of them and pixels, from the top left.
+
+    Raises
+    ------
+    InputError
+        If the camera's size does not fit the frames.
 
     Notes
     -----
-    Keys as IMOD's ``clip`` documents them: ``BadColumns c ...``, ``BadRows r ...``, ``PartialBadColumn c y1 y2``,
-    ``PartialBadRow r x1 x2``, ``BadPixels x y ...``, ``CameraSize nx ny``, ``RotationAndFlip op``. Coordinates are of
-    the camera before rotation; the first row is the top one, so rows are turned for MRC order afterwards.
+    As IMOD reads it: ``CameraSizeX``, ``CameraSizeY``, ``BadColumns x ...``, ``BadRows y ...``, ``PartialBadColumn x
+    width y1 y2``, ``PartialBadRow y height x1 x2``, ``BadPixels x y ...``, ends included, ``RotationAndFlip`` being what
+    has been done to the coordinates: 4 mirrors x first, the rest turns by 90° counter-clockwise, 8 mirrors x at last.
+    The frames are taken to have undergone the same, unless only undoing it fits their size. The first row of the list
+    is the top one, so rows are turned for MRC's order.
     """
-    size = re.search(r"^CameraSize\s+(\d+)\s+(\d+)", text, re.MULTILINE)
-    native = (int(size[2]), int(size[1])) if size else shape
-    bad: NDArray[np.bool_] = np.zeros(native, dtype=bool)
+    told = {key: int(value) for key, value in re.findall(r"^(\w+)\s+(\d+)\s*$", text, re.MULTILINE)}
+    size = (told.get("CameraSizeY", shape[0]), told.get("CameraSizeX", shape[1]))
+    bad: NDArray[np.bool_] = np.zeros(size, dtype=bool)
     for line in text.splitlines():
         key, *words = line.split() or [""]
-        numbers = [int(word) for word in words if re.fullmatch(r"-?\d+", word)]
-        _mark(bad, key, numbers)
-    turn = re.search(r"^RotationAndFlip\s+(\d+)", text, re.MULTILINE)
-    code = int(turn[1]) if turn else 0
-    if code & 4:
-        bad = bad[:, ::-1]
-    bad = np.rot90(bad, code % 4)[::-1]
-    fold = (shape[0] // max(1, bad.shape[0]), bad.shape[0] // max(1, shape[0]))
-    if fold[0] > 1 and (bad.shape[0] * fold[0], bad.shape[1] * fold[0]) == shape:
-        bad = np.repeat(np.repeat(bad, fold[0], axis=0), fold[0], axis=1)
-    elif fold[1] > 1 and bad.shape == (shape[0] * fold[1], shape[1] * fold[1]):
-        bad = np.asarray(bad.reshape(shape[0], fold[1], shape[1], fold[1]).any(axis=(1, 3)))
-    return np.ascontiguousarray(bad)
+        _mark(bad, key, [int(word) for word in words if re.fullmatch(r"-?\d+", word)])
+    ways = (bad, _undone(bad, told.get("RotationAndFlip", 0)))
+    for way in ways:
+        fitted = _fitted(way[::-1], shape)
+        if fitted is not None:
+            return np.ascontiguousarray(fitted)
+    raise InputError(
+        f"{path.name}: is for a camera of {size[1]} × {size[0]} pixels, the frames are {shape[1]} × {shape[0]}; "
+        "give the list of this camera"
+    )
+
+
+def _undone(bad: NDArray[np.bool_], code: int) -> NDArray[np.bool_]:
+    out = bad[:, ::-1] if code & 8 else bad
+    out = np.rot90(out, -(code % 4))
+    return out[:, ::-1] if code & 4 else out
+
+
+def _fitted(bad: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Return the map at the frames' size: as it is, each pixel repeated, or bad where any of 2 × 2 or 4 × 4 is."""
+    if bad.shape == shape:
+        return bad
+    for fold in (2, 4):
+        if (bad.shape[0] * fold, bad.shape[1] * fold) == shape:
+            return np.repeat(np.repeat(bad, fold, axis=0), fold, axis=1)
+        if bad.shape == (shape[0] * fold, shape[1] * fold):
+            return np.asarray(bad.reshape(shape[0], fold, shape[1], fold).any(axis=(1, 3)))
+    return None
 
 
 def _mark(bad: NDArray[np.bool_], key: str, numbers: list[int]) -> None:
@@ -118,10 +140,10 @@ def _mark(bad: NDArray[np.bool_], key: str, numbers: list[int]) -> None:
         bad[:, [n for n in numbers if 0 <= n < bad.shape[1]]] = True
     elif key == "BadRows":
         bad[[n for n in numbers if 0 <= n < bad.shape[0]]] = True
-    elif key == "PartialBadColumn" and len(numbers) >= 3:
-        bad[max(0, numbers[1]) : numbers[2] + 1, numbers[0]] = True
-    elif key == "PartialBadRow" and len(numbers) >= 3:
-        bad[numbers[0], max(0, numbers[1]) : numbers[2] + 1] = True
+    elif key == "PartialBadColumn" and len(numbers) == 4:
+        bad[max(0, numbers[2]) : numbers[3] + 1, max(0, numbers[0]) : numbers[0] + numbers[1]] = True
+    elif key == "PartialBadRow" and len(numbers) == 4:
+        bad[max(0, numbers[0]) : numbers[0] + numbers[1], max(0, numbers[2]) : numbers[3] + 1] = True
     elif key == "BadPixels":
         for x, y in zip(numbers[::2], numbers[1::2], strict=False):
             if 0 <= y < bad.shape[0] and 0 <= x < bad.shape[1]:
