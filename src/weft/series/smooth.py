@@ -158,17 +158,23 @@ def _left_out(
 def _choose(
     values: Array, variance: Array, trust: Array, share: Array, shapes: tuple[Array, Array], scales: Scales
 ) -> tuple[float, float, float]:
-    """Return the amplitudes that foretell best; a trend only if it is clearly better than none."""
-    best, best_score = (0.0, 0.0, scales.jitters[0]), -np.inf
+    """Return the amplitudes that foretell best; a trend only if it is clearly better than none.
+
+    The jitter is the mean over those tried, weighted by how well they foretell: where the data hardly tell it, the
+    likeliest one would be too small as often as too large, and uncertainties with it.
+    """
     amplitudes = (0.0, *scales.trends)
-    for chosen in itertools.product(amplitudes, amplitudes, scales.jitters):
-        mean, sigma2 = _left_out(values, variance, trust, shapes, scales, chosen)
-        follows, astray = _logs(values, variance, mean, sigma2, scales)
-        score = float(np.logaddexp(np.log1p(-share) + follows, np.log(share) + astray).sum())
-        score -= GAIN_OF_TREND * sum(amplitude > 0 for amplitude in chosen[:2])
-        if score > best_score:
-            best, best_score = chosen, score
-    return best
+    scores: dict[tuple[float, float], list[float]] = {}
+    for tilt, time in itertools.product(amplitudes, amplitudes):
+        for jitter in scales.jitters:
+            mean, sigma2 = _left_out(values, variance, trust, shapes, scales, (tilt, time, jitter))
+            follows, astray = _logs(values, variance, mean, sigma2, scales)
+            score = float(np.logaddexp(np.log1p(-share) + follows, np.log(share) + astray).sum())
+            scores.setdefault((tilt, time), []).append(score - GAIN_OF_TREND * ((tilt > 0) + (time > 0)))
+    trend = max(scores, key=lambda one: max(scores[one]))
+    weights = np.exp(np.array(scores[trend]) - max(scores[trend]))
+    jitter = float(np.sqrt((weights * np.square(scales.jitters)).sum() / weights.sum()))
+    return *trend, jitter
 
 
 def _trust(values: Array, variance: Array, mean: Array, sigma2: Array, share: Array, scales: Scales) -> Array:
