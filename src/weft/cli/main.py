@@ -16,6 +16,7 @@ __all__ = ["GROUPS", "VERBS", "call_words", "help_text", "main", "module_of"]
 GROUPS: dict[str, dict[str, str]] = {
     "Start": {
         "init": "look at the data and write weft.toml",
+        "adopt": "take over results of Warp, WarpTools or RELION",
         "check": "find what is wrong with the input, without computing",
         "config": "show or change settings: get, set, diff, schema",
         "gain": "find how the gain reference lies on the movies, or make one of them",
