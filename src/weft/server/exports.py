@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,8 +89,22 @@ def _staleness(project: Project, path: Path, written: int | None, used: Sequence
     """Return why an export no longer says what is decided; empty if it does."""
     if written is None:
         return ""
+    held = _held(path)
+    lacking = [name for name in used if held is not None and name not in held]
+    extra = sorted(set(held or ()) - set(used))
     if written != len(used):
         return f"holds {written}, you now use {len(used)}"
+    if lacking or extra:
+        return f"holds {', '.join(extra[:3]) or 'others'}, lacks {', '.join(lacking[:3])}"
     made = path.stat().st_mtime
     newer = [name for name in used if project.path("average", name).stat().st_mtime > made]
     return f"{len(newer)} averages are newer" if newer else ""
+
+
+def _held(path: Path) -> set[str] | None:
+    """Return the movies of a stack as its table tells them; None if there is none beside it."""
+    table = path.parent / f"{path.stem}_stack.json"
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        made = json.loads(table.read_text(encoding="utf-8"))
+        return {str(tilt[0]) for tilt in made["made_of"]["tilts"]}
+    return None
