@@ -76,12 +76,9 @@ def _check_first(call: Call, project: Project, names: Collection[str] | None) ->
             raise MachineError(one.sentence) if one.stops == "machine" else InputError(one.sentence)
     errors = [one for one in findings if one.level == "error" and one.code not in _ITEM_CODES]
     warnings = sum(one.level == "warning" for one in findings)
-    if call.json:
-        json_line({"event": "checked", "errors": [one.sentence for one in errors], "warnings": warnings})
-        return
     for one in errors:
         message(f"error: {one.sentence}")
-    if warnings and not call.quiet:
+    if warnings and not (call.quiet or call.json):
         message(f"{warnings} warnings about the input; `weft check` tells them")
 
 
