@@ -83,17 +83,17 @@ class Rim:
         self._counts = torch.zeros(sizes[0], device=device), torch.zeros(sizes[1], device=device)
         self._means = [0.0] * self.groups
 
-    def add(self, shifted_ft: Tensor, shift_px: tuple[float, float], group: int) -> None:
-        """Add the strips of a frame whose shifted spectrum is given."""
-        mean = float(shifted_ft[0, 0].real) / (self.padded[0] * self.padded[1])
+    def add(self, spectrum: Tensor, phases: tuple[Tensor, Tensor], shift_px: tuple[float, float], group: int) -> None:
+        """Add the strips of a frame, given its spectrum and the phases of its shift."""
+        mean = float(spectrum[0, 0].real) / (self.padded[0] * self.padded[1])
         self._means[group] += mean
         y0, y1 = inside(shift_px[0], self.shape[0])
         x0, x1 = inside(shift_px[1], self.shape[1])
-        seen_y = torch.zeros(self.shape[0], device=shifted_ft.device)
+        seen_y = torch.zeros(self.shape[0], device=spectrum.device)
         seen_y[y0:y1] = 1
-        seen_x = torch.zeros(self.shape[1], device=shifted_ft.device)
+        seen_x = torch.zeros(self.shape[1], device=spectrum.device)
         seen_x[x0:x1] = 1
-        rows, columns = self._strips(shifted_ft)
+        rows, columns = self._strips(spectrum, phases)
         if len(self._rows):
             # a frame that has not seen a pixel counts a little, so that a pixel nobody saw is not empty
             seen = (seen_y[self._rows, None] * seen_x).clamp_min(1e-3)
@@ -120,25 +120,26 @@ class Rim:
         places = np.arange(side)
         return torch.from_numpy(places[(places < first) | (places >= last)]).to(self.engine.device)
 
-    def _strips(self, shifted_ft: Tensor) -> tuple[Tensor, Tensor]:
+    def _strips(self, spectrum: Tensor, phases: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         if len(self._rows) + len(self._columns) > _STRIPS:
-            image = irfft2(shifted_ft, self.padded, self.engine)[: self.shape[0], : self.shape[1]]
+            shifted = spectrum * phases[0] * phases[1]
+            image = irfft2(shifted, self.padded, self.engine)[: self.shape[0], : self.shape[1]]
             return image[self._rows], image[:, self._columns]
-        rows = self._row_strips(shifted_ft) if len(self._rows) else self._sums[0][0]
-        return rows, self._column_strips(shifted_ft) if len(self._columns) else self._sums[0][1]
+        rows = self._row_strips(spectrum, phases) if len(self._rows) else self._sums[0][0]
+        return rows, self._column_strips(spectrum, phases) if len(self._columns) else self._sums[0][1]
 
-    def _row_strips(self, shifted_ft: Tensor) -> Tensor:
-        waves = _waves(self._rows, self.padded[0], self.padded[0])
-        strips = torch.fft.irfft((waves @ shifted_ft) / self.padded[0], n=self.padded[1], dim=-1)
+    def _row_strips(self, spectrum: Tensor, phases: tuple[Tensor, Tensor]) -> Tensor:
+        waves = _waves(self._rows, self.padded[0], self.padded[0]) * phases[0].T
+        strips = torch.fft.irfft((waves @ spectrum) * (phases[1] / self.padded[0]), n=self.padded[1], dim=-1)
         return torch.as_tensor(strips[:, : self.shape[1]])
 
-    def _column_strips(self, shifted_ft: Tensor) -> Tensor:
-        columns = shifted_ft.shape[1]
-        waves = _waves(self._columns, self.padded[1], columns)
+    def _column_strips(self, spectrum: Tensor, phases: tuple[Tensor, Tensor]) -> Tensor:
+        waves = _waves(self._columns, self.padded[1], spectrum.shape[1])
         waves[:, 1:] *= 2
         if self.padded[1] % 2 == 0:
             waves[:, -1] /= 2
-        strips = torch.fft.ifft((shifted_ft @ waves.T) / self.padded[1], dim=0).real
+        waves *= phases[1]
+        strips = torch.fft.ifft((spectrum @ waves.T) * (phases[0] / self.padded[1]), dim=0).real
         return torch.as_tensor(strips[: self.shape[0]])
 
 

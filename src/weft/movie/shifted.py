@@ -22,6 +22,8 @@ __all__ = ["Shifted"]
 
 Image = NDArray[np.float32]
 
+_ROWS = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Shifted:
@@ -70,10 +72,13 @@ class Shifted:
             if number not in used:
                 continue
             group = _group(groups, number)
-            shifted = self._corrected_ft(spectrum, number, used, shifts[number])
-            rim.add(shifted, (float(shifts[number, 0]), float(shifts[number, 1])), group)
+            weighted = self._weighted(spectrum, number, used)
+            phases = self._phases(shifts[number])
+            rim.add(weighted, phases, (float(shifts[number, 0]), float(shifts[number, 1])), group)
             total = totals[group]
-            totals[group] = shifted if total is None else total.add_(shifted)
+            if total is None:
+                total = totals[group] = torch.zeros_like(spectrum)
+            _add_shifted(total, weighted, phases)
         images = [
             torch.zeros(self.movie.shape, device=self.engine.device)
             if total is None
@@ -95,20 +100,21 @@ class Shifted:
         for number, spectrum in enumerate(self.movie.spectra()):
             if number in used:
                 shift = float(shifts[number, 0]), float(shifts[number, 1])
-                image = self.movie.to_image(self._corrected_ft(spectrum, number, used, shifts[number]))
+                y, x = self._phases(shifts[number])
+                image = self.movie.to_image(self._weighted(spectrum, number, used) * y * x)
                 yield number, reflect_into(image, shift).cpu().numpy()
 
     def _shifts_px(self) -> NDArray[np.float64]:
         return np.asarray(self.field.track() / np.array(self.movie.pixel_sizes_A))
 
-    def _corrected_ft(self, spectrum: Tensor, number: int, used: range, shift: NDArray[np.float64]) -> Tensor:
-        """Return the shifted and weighted spectrum as a new tensor."""
-        y, x = shift_phases(torch.from_numpy(shift).to(spectrum.device), self.movie.padded)
-        out = spectrum * y
-        out *= x
-        if self.weights is not None:
-            out *= self.weights.weight(number, used, self.movie.padded, spectrum.device)
-        return out
+    def _phases(self, shift: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
+        return shift_phases(torch.from_numpy(shift).to(self.engine.device), self.movie.padded)
+
+    def _weighted(self, spectrum: Tensor, number: int, used: range) -> Tensor:
+        """Return the spectrum itself where frames are not weighted."""
+        if self.weights is None:
+            return spectrum
+        return spectrum * self.weights.weight(number, used, self.movie.padded, spectrum.device)
 
     def _images(self, used: range) -> Iterator[tuple[int, Tensor]]:
         """Yield number and weighted image of each used frame before it is warped."""
@@ -119,11 +125,19 @@ class Shifted:
             return
         for number, spectrum in enumerate(self.movie.spectra()):
             if number in used:
-                weight = self.weights.weight(number, used, self.movie.padded, spectrum.device)
-                yield number, self.movie.to_image(spectrum * weight)
+                yield number, self.movie.to_image(self._weighted(spectrum, number, used))
 
     def _warped(self, groups: int) -> WarpedSum:
         return WarpedSum(self.movie.shape, self.movie.pixel_sizes_A, self.field, self.engine, groups)
+
+
+def _add_shifted(total: Tensor, spectrum: Tensor, phases: tuple[Tensor, Tensor]) -> None:
+    """Add a shifted spectrum in place, some rows at a time on a CPU, so that they stay in its cache."""
+    y, x = phases
+    rows = _ROWS if total.device.type == "cpu" else len(total)
+    for first in range(0, len(total), rows):
+        part = slice(first, first + rows)
+        total[part].addcmul_(spectrum[part] * y[part], x)
 
 
 def _group(groups: Sequence[range], number: int) -> int:
