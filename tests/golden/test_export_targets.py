@@ -22,6 +22,9 @@ from weft.export.motionstar import relion_displacement
 from weft.fields import Assessment, Verdict
 from weft.io.star import read_star
 from weft.pipeline.decide import decide
+from weft.series.judgements import write_series_ctf
+from weft.series.neighbours import share_ctf
+from weft.series.store import read_series
 from weft.state.project import Project
 from weft.state.record import CtfFacts
 from weft.state.records import read_record, write_record
@@ -92,6 +95,20 @@ def test_relion_has_a_ctf_in_every_row(project: Project) -> None:
     neighbours = table["rlnDefocusU"][[0, 4]] - 150
     assert row["rlnDefocusU"] == row["rlnDefocusV"] == pytest.approx(neighbours.mean(), abs=1)
     assert (row["rlnCtfFigureOfMerit"], row["rlnCtfMaxResolution"]) == (0, 25)
+
+
+def test_relion_gets_the_ctf_that_the_series_settled_on(project: Project) -> None:
+    (series, _) = read_series(project.out)
+    shared = share_ctf(series, project.records())
+    assert shared is not None
+    write_series_ctf(project.out, shared, "stamp")
+    weft(project, "export", "relion", "TS_01")
+    table = starfile.read(project.out / "relion" / "tilt_series" / "TS_01.star")
+    by_name = {image.movie: image for image in shared.images}
+    wanted = [by_name[name].defocus_u_A for name in ACQUIRED]
+    assert table["rlnDefocusU"].tolist() == pytest.approx(wanted, abs=1e-3)
+    own = [r.ctf.to_fit().defocus_u_A for name in ACQUIRED if (r := project.records()[name]).ctf]
+    assert wanted != pytest.approx(own, abs=1)
 
 
 def test_relion_is_refused_without_an_exposure(tmp_path: Path, capsys: Capture) -> None:

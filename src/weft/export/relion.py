@@ -21,6 +21,8 @@ from weft.export.motionstar import MovieMotion, accumulated_px, motion_blocks
 from weft.export.tomostar import unknown_exposure
 from weft.fields import CtfFit
 from weft.io.star import Block, Loop, write_star
+from weft.series.judgements import read_series_ctf
+from weft.series.neighbours import ImageCtf
 from weft.series.table import Tilt, TiltSeries, sorted_tilts, with_exposures
 from weft.settings.schema import Settings
 from weft.state.project import Project
@@ -38,6 +40,7 @@ __all__ = [
 ]
 
 NO_RINGS_A = 25.0  # RELION's worst resolution
+_SAME_A = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,9 @@ def write_relion_series(project: Project, chosen: Chosen, options: RelionOptions
     columns = _tilt_columns(rows, series, options, project)
     columns |= _image_columns(project, rows, options)
     columns |= _motion_columns(project, rows, options)
-    columns |= ctf_columns([record for _, record in rows], angles=[tilt.tilt_deg for tilt in tilts])
+    records = [record for _, record in rows]
+    shared = _shared_ctf(project, series, records)
+    columns |= ctf_columns(records, angles=[tilt.tilt_deg for tilt in tilts], shared=shared)
     path = project.out / "relion" / "tilt_series" / f"{series.name}.star"
     write_star(path, [Block(series.name, loop=Loop(columns))])
     return path
@@ -176,7 +181,12 @@ def motion_facts(
     )
 
 
-def ctf_columns(records: Sequence[Record], *, angles: Sequence[float] | None = None) -> dict[str, list[str]]:
+def ctf_columns(
+    records: Sequence[Record],
+    *,
+    angles: Sequence[float] | None = None,
+    shared: Mapping[str, ImageCtf] | None = None,
+) -> dict[str, list[str]]:
     """Return RELION's columns of the CTF; none if no movie was fitted.
 
     Parameters
@@ -185,6 +195,8 @@ def ctf_columns(records: Sequence[Record], *, angles: Sequence[float] | None = N
         One a row.
     angles : sequence of float, optional
         Tilts of the rows, by which a failed fit finds its neighbours; without them the rows' order tells.
+    shared : mapping of str to ImageCtf, optional
+        What the whole series says of a movie's CTF; it goes before the movie's own fit.
     """
     fits = [record.ctf.to_fit() if record.ctf is not None else None for record in records]
     places = list(angles) if angles is not None else [float(row) for row in range(len(fits))]
@@ -199,6 +211,9 @@ def ctf_columns(records: Sequence[Record], *, angles: Sequence[float] | None = N
         else:
             u = v = _between(place, known)
             angle, phase, merit, resolution = 0.0, 0.0, 0.0, NO_RINGS_A
+        together = (shared or {}).get(record.name)
+        if together is not None:
+            u, v, angle = together.defocus_u_A, together.defocus_v_A, together.angle_deg
         rows.append((u, v, abs(u - v), angle, merit, resolution, phase))
     labels = (
         "rlnDefocusU", "rlnDefocusV", "rlnCtfAstigmatism", "rlnDefocusAngle", "rlnCtfFigureOfMerit", "rlnCtfMaxResolution",
@@ -262,6 +277,18 @@ def _motion_columns(
         for label, value in zip(list(columns)[1:], accumulated_px(record.motion.to_field(), facts), strict=True):
             columns[label].append(f"{value:.6f}")
     return columns
+
+
+def _shared_ctf(project: Project, series: TiltSeries, records: Sequence[Record]) -> dict[str, ImageCtf]:
+    """Return what the series as a whole says of its movies' CTFs, where that was made from the fits of now."""
+    found = read_series_ctf(project.out, series.name)
+    images = {image.movie: image for image in found[0].images} if found else {}
+    return {record.name: image for record in records if (image := images.get(record.name)) and _is_of(image, record)}
+
+
+def _is_of(image: ImageCtf, record: Record) -> bool:
+    own = record.ctf.to_fit().defocus_A if record.ctf is not None else math.nan
+    return math.isnan(own) if image.own_defocus_A is None else abs(image.own_defocus_A - own) < _SAME_A
 
 
 def _is_fitted(fit: CtfFit | None) -> bool:
