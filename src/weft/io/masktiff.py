@@ -19,6 +19,7 @@ from weft.io.atomic import whole_file
 
 __all__ = [
     "effective_mask",
+    "masked_fraction",
     "read_mask",
     "read_probability",
     "write_mask",
@@ -124,6 +125,23 @@ def effective_mask(folder: Path, name: str, *, threshold: float | None = None) -
     if threshold is not None and probability.exists():
         return np.asarray(read_probability(probability) >= np.float32(threshold))
     return read_mask(found) if found.exists() else None
+
+
+def masked_fraction(folder: Path, name: str, *, otherwise: float) -> float:
+    """Return the share of a movie's field that a person's mask covers.
+
+    Parameters
+    ----------
+    folder, name
+        See `effective_mask`.
+    otherwise : float
+        The detector's share: taken where nobody painted a mask, or it cannot be read.
+    """
+    edited = folder / f"{name}.edit.tif"
+    try:
+        return float(read_mask(edited).mean()) if edited.exists() else otherwise
+    except (InputError, MissingError):
+        return otherwise
 
 
 def _write(path: Path, image: NDArray[Any], pixel_size_A: float, *, compression: str) -> None:

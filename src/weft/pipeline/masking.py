@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from weft.errors import WeftError
-from weft.io.masktiff import effective_mask, read_probability, write_mask
+from weft.io.masktiff import read_probability, write_mask
 from weft.io.models import find_model
 from weft.pipeline.jobs import Job
 from weft.settings.schema import FiducialSettings
 from weft.state.record import MaskFacts, Record
 
-__all__ = ["another_threshold", "masked_fraction", "with_model_path"]
+__all__ = ["another_threshold", "with_model_path"]
 
 _THRESHOLD = "fiducials.threshold"
 
@@ -70,14 +69,6 @@ def another_threshold(earlier: Record | None, job: Job) -> tuple[MaskFacts, list
         }
     )
     return facts, done.files
-
-
-def masked_fraction(out: Path, record: Record) -> float | None:
-    """Return the share of a movie's field that is masked, by a person's mask where there is one; None without any."""
-    if (out / f"mask/{record.name}.edit.tif").exists():
-        mask = effective_mask(out / "mask", record.name)
-        return None if mask is None else float(mask.mean())
-    return None if record.mask is None else record.mask.masked_fraction
 
 
 def _without_threshold(inputs: Mapping[str, Any]) -> dict[str, Any]:

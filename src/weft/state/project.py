@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.errors import MissingError
+from weft.io.masktiff import masked_fraction
 from weft.io.names import stem_of
 from weft.settings.file import SETTINGS_FILE, read_settings
 from weft.settings.schema import Settings
@@ -101,8 +102,15 @@ class Project:
         return {name: paths[0] for name, paths in self.found_movies().items() if len(paths) == 1}
 
     def records(self) -> dict[str, Record]:
-        """Return all records by name."""
-        return Index(self.out).records()
+        """Return all records by name; where a person painted a mask, the masked share is that of theirs."""
+        records = Index(self.out).records()
+        for path in (self.out / "mask").glob("*.edit.tif"):
+            record = records.get(path.name.removesuffix(".edit.tif"))
+            if record is not None and record.mask is not None:
+                share = masked_fraction(self.out / "mask", record.name, otherwise=record.mask.masked_fraction)
+                mask = record.mask.model_copy(update={"masked_fraction": round(share, 6)})
+                records[record.name] = record.model_copy(update={"mask": mask})
+        return records
 
     def decisions(self) -> dict[str, decisions.Decision]:
         """Return the decision that holds for each item that has one."""

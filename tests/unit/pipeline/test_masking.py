@@ -13,13 +13,14 @@ from weft.fiducials import segment
 from weft.fiducials.template import Optics, bead_contrast
 from weft.io.masktiff import read_mask, write_mask
 from weft.pipeline.jobs import Job
-from weft.pipeline.masking import another_threshold, masked_fraction, with_model_path
+from weft.pipeline.masking import another_threshold, with_model_path
 from weft.pipeline.outputs import mask_facts, write_mask_files
 from weft.pipeline.plan import PlanItem, make_plan
 from weft.settings.schema import FiducialSettings, Settings
 from weft.state.keys import key_of, stage_inputs
 from weft.state.project import Project
 from weft.state.record import MovieFacts, Record, Stage
+from weft.state.records import write_record
 
 ENGINE = Engine(torch.device("cpu"), 1, 1 << 30)
 FACTS = MovieFacts(path="", format="mrc", frames=1, height=1, width=1, raw_pixel_size_A=1, size_bytes=1, identity="m")
@@ -81,14 +82,18 @@ def test_anything_but_the_threshold_asks_for_a_new_look(tmp_path: Path) -> None:
 
 def test_masked_share_is_that_of_the_mask_that_holds(tmp_path: Path) -> None:
     record = made_at(0.5, tmp_path)
-    assert record.mask is not None
-    assert masked_fraction(tmp_path / "weft", record) == record.mask.masked_fraction
+    project = Project(tmp_path, settings_at(0.5))
+    write_record(project.path("record", "a"), record)
+    assert project.records()["a"] == record
     painted = np.zeros((10, 10), dtype=bool)
     painted[:2] = True
-    write_mask(tmp_path / "weft/mask/a.edit.tif", painted, 100.0)
-    assert masked_fraction(tmp_path / "weft", record) == pytest.approx(0.2)
-    (tmp_path / "weft/mask/a.edit.tif").unlink()
-    assert masked_fraction(tmp_path / "weft", record.model_copy(update={"mask": None})) is None
+    write_mask(project.path("edited_mask", "a"), painted, 100.0)
+    write_mask(project.path("edited_mask", "no_movie"), painted, 100.0)
+    mask = project.records()["a"].mask
+    assert mask is not None
+    assert mask.masked_fraction == pytest.approx(0.2)
+    project.path("edited_mask", "a").write_bytes(b"damaged")
+    assert project.records()["a"] == record
 
 
 def test_own_model_is_found_by_name_and_redoes_masks_when_trained_again(tmp_path: Path) -> None:
