@@ -99,7 +99,7 @@ function TrialBox() {
   const isBusy = useSignal(false);
   const found = detailOf(current.value);
   const fit = found?.record?.ctf?.fit;
-  const range = tunedRange.value ?? (fit ? fitRange(fit) : [40, 5]);
+  const range = (tunedRange.value ?? (fit ? fitRange(fit) : [40, 5])).map((value) => Number(value.toPrecision(3))) as [number, number];
   if (!found?.has_average || project.value?.read_only) return null;
   const set = (place: 0 | 1) => (event: Event): void => {
     const next = [...range] as [number, number];

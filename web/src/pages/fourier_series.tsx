@@ -55,7 +55,7 @@ function DefocusCard({ members, series }: { members: number[]; series: string })
         {members.length < 2 ? <NoTilts /> : (
           <Plot
             label={`Defocus against tilt of ${series}`} x={x} ys={[pick(false), pick(true), target]} lines={DEFOCUS_LINES}
-            xLabel="tilt (°)" yLabel="µm" xRange={padded(x)} yTicks={(value) => value.toFixed(1)} xTicks={(value) => value.toFixed(0).replace("-", "−")}
+            xLabel="tilt (°)" yLabel="µm" xRange={padded(x)} yTicks={(value) => value.toFixed(2)} xTicks={(value) => value.toFixed(0).replace("-", "−")}
             onClick={(index) => select(members[index] as number)}
             over={(plot, context, colours) => {
               context.strokeStyle = colours.accent;

@@ -153,10 +153,11 @@ function paintBase(context: OffscreenCanvasRenderingContext2D, width: number, me
       context.fillRect((x[p] as number) - size / 2, toY(result, value) - size / 2, size, size);
     }
   }
+  const mark = Math.max(4, size + 2);
   context.fillStyle = colours.amber;
   for (let p = 0; p < seen.length; p++) {
     const at = seen[p] as number;
-    if (now.suspects.has(at) && now.decision[at] === 0) context.fillRect((x[p] as number) - 2, toY(result, values[at] as number) - 2, 4, 4);
+    if (now.suspects.has(at) && now.decision[at] === 0) context.fillRect((x[p] as number) - mark / 2, toY(result, values[at] as number) - mark / 2, mark, mark);
   }
   return result;
 }
