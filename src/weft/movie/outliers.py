@@ -73,13 +73,14 @@ class Background:
     ) -> NDArray[np.bool_]:
         """Return which values, of frames that hold a share of all counts, chance does not reach.
 
-        A pixel must be beyond what its surroundings and what its eight neighbours let expect, the two largest of
-        which, that an X-ray may have hit as well, do not count: fine and strong structure is no flaw.
+        A pixel must be beyond what its surroundings and what its eight neighbours let expect: fine and strong
+        structure is no flaw. The three largest neighbours do not count: an X-ray may have hit them as well, and in
+        super-resolution a hot pixel is four.
         """
         is_far = values > poisson_limit(share * self.expected(places), self.dispersion, level)
         rest = np.flatnonzero(is_far)
-        seen = np.sort(_neighbours(self.total, places[rest]), axis=0)[:-2].sum(axis=0, dtype=np.float64)
-        upper = np.maximum((seen + 2 * np.sqrt(np.maximum(seen, 0) * self.dispersion)) / 6, self.least)
+        seen = np.sort(_neighbours(self.total, places[rest]), axis=0)[:-3].sum(axis=0, dtype=np.float64)
+        upper = np.maximum((seen + 2 * np.sqrt(np.maximum(seen, 0) * self.dispersion)) / 5, self.least)
         is_far[rest] = values[rest] > poisson_limit(share * upper, self.dispersion, level)
         return is_far
 

@@ -30,7 +30,7 @@ class PreparationFacts:
     Parameters
     ----------
     hot_pixels, xrays, defect_pixels : int
-        Pixels replaced: found hot or dead, struck in one frame, known to be bad.
+        Pixels replaced: found hot or dead, struck in one frame (both of the sensor), known to be bad.
     notes : tuple of str
         What had to be decided, for people.
     """
@@ -100,14 +100,15 @@ def prepare(movie: Movie, settings: InputSettings, *, kept_bytes: int = KEPT_BYT
         bad = pass_.unfinite if bad is None else bad | pass_.unfinite
     if correction.factor is not None:
         np.multiply(pass_.total, correction.factor, out=pass_.total)
+    fold = settings.eer_supersampling if info.format == "eer" else 1
     flaws = Flaws(np.empty(0, dtype=np.intp), tuple(np.empty(0, dtype=np.intp) for _ in pass_.sums))
     if settings.xrays == "remove":
         source = pass_.kept if pass_.kept is not None else movie.frames()
         frames = (counts if correction.factor is None else _correct(counts, correction.factor) for counts in source)
-        flaws = find_flaws(pass_.total, frames, pass_.shares, bad, is_integer=info.dtype.kind in "iu")
+        flaws = _flaws(pass_, frames, bad, fold, is_integer=info.dtype.kind in "iu")
     repair = Repair.of(bad, flaws, shape, np.random.default_rng(int(info.identity[:8], 16)))
     defects = 0 if bad is None else int(bad.sum())
-    facts = PreparationFacts(len(flaws.hot), flaws.xrays, defects, tuple(notes))
+    facts = PreparationFacts(len(flaws.hot) // fold**2, flaws.xrays // fold**2, defects, tuple(notes))
     return PreparedMovie(info, facts, movie, pass_.kept, correction.factor, repair)
 
 
@@ -147,6 +148,37 @@ def _read(movie: Movie, *, keep: bool) -> _Pass:
     if unfinite is not None and unfinite.all():
         raise ItemFailed(f"{info.path.name}: not one pixel is a finite number; the file is damaged")
     return _Pass(tuple(frames) if keep else None, total, tuple(sums), unfinite)
+
+
+def _flaws(pass_: _Pass, frames: Iterator[NDArray[Any]], bad: Mask | None, fold: int, *, is_integer: bool) -> Flaws:
+    """Find flaws on the sensor's own pixels: rendered finer, a hot pixel is surrounded by hot ones."""
+    if fold == 1:
+        return find_flaws(pass_.total, frames, pass_.shares, bad, is_integer=is_integer)
+    folded_bad = None if bad is None else _folded(bad.astype(np.float32), fold) > 0
+    found = find_flaws(
+        _folded(pass_.total, fold),
+        (_folded(frame, fold) for frame in frames),
+        pass_.shares,
+        folded_bad,
+        is_integer=is_integer,
+    )
+    width = pass_.total.shape[1]
+    return Flaws(_finer(found.hot, fold, width), tuple(_finer(places, fold, width) for places in found.struck))
+
+
+def _folded(image: NDArray[Any], fold: int) -> Image:
+    """Return the sums of blocks of `fold` × `fold` pixels."""
+    height, width = (side // fold for side in image.shape)
+    blocks = image.reshape(height, fold, width, fold)
+    return np.asarray(blocks.sum(axis=(1, 3), dtype=np.float32))
+
+
+def _finer(places: NDArray[np.intp], fold: int, width: int) -> NDArray[np.intp]:
+    """Return the flat indices of all fine pixels of coarse ones; `width` is that of the fine image."""
+    y, x = np.divmod(places, width // fold)
+    step = np.arange(fold)
+    rows = (y[:, None] * fold + step)[:, :, None]
+    return np.asarray(rows * width + (x[:, None] * fold + step)[:, None, :]).reshape(-1)
 
 
 def _correct(counts: NDArray[Any], factor: Image | None) -> Image:
