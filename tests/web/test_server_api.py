@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +17,11 @@ from starlette.testclient import TestClient
 
 from weft.io.masktiff import read_mask
 from weft.io.mrc import read_mrc
+from weft.server.advisor import Advisor
 from weft.server.form import as_flags, check_changes
 from weft.server.names import guess_series
 from weft.server.site import Site
+from weft.server.store import Store
 from weft.signal.picture import shrink
 from weft.state import decisions
 
@@ -307,3 +312,49 @@ def test_settings_that_break_keep_the_page_alive(client: TestClient, site: Site,
     site.look()
     assert "range_A" in client.get("/api/project").json()["settings_error"]
     assert len(client.get("/api/items").json()["names"]) == 10
+
+
+def test_suggestions_come_from_the_verb_and_are_kept(project_folder: Path) -> None:
+    told: list[str] = []
+    advisor = Advisor(_looked_at(project_folder), lambda: told.append("more"))
+    first = advisor.all()
+    assert _comes_true((project_folder / "weft" / "cache" / "suggestions.json").exists)
+    assert told
+    known = advisor.all().suggestions
+    said = json.loads((project_folder / "weft" / "cache" / "suggestions.json").read_text())
+    assert set(said["series"]) == {"TS_01", "TS_02"}
+    again = Advisor(_looked_at(project_folder), lambda: None).all()
+    assert again.suggestions == known
+    assert first.note == again.note == ""
+
+
+def _looked_at(folder: Path) -> Store:
+    store = Store(folder)
+    store.refresh(look=True)
+    return store
+
+
+def _comes_true(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        threading.Event().wait(0.05)
+    return condition()
+
+
+def test_the_hand_of_a_series_is_told_with_its_odds(client: TestClient) -> None:
+    verdict = client.get("/api/series/TS_01/hand").json()
+    assert verdict["images"] == 5
+    assert verdict["axis_deg"] == pytest.approx(85.3)
+    assert verdict["probability_plus"] < 0.5
+    assert client.get("/api/series/nothing/hand").status_code == 404
+
+
+def test_a_trial_keeps_nothing_and_says_why_it_failed(client: TestClient, project_folder: Path) -> None:
+    before = (project_folder / "weft" / "records" / f"{NAME}.json").read_bytes()
+    answer = client.post(f"/api/items/{NAME}/try_ctf", json={"range_A": [40, 90]})
+    assert answer.status_code == 422
+    assert "range_A" in answer.json()["error"]["message"]
+    answer = client.post(f"/api/items/{NAME}/try_ctf", json={"range_A": [300, 60]})
+    assert answer.status_code in {200, 422}
+    assert (project_folder / "weft" / "records" / f"{NAME}.json").read_bytes() == before
+    assert not list((project_folder / "weft" / ".staging").glob("trial-*"))

@@ -54,14 +54,16 @@ class Advisor:
         self._on_change = on_change
         self._kept: dict[str, Judged] | None = None
         self._busy = threading.Lock()
+        self._reading = threading.Lock()
         self._note = ""
         self._pending = 0
         self._series: tuple[Any, list[TiltSeries]] = (None, [])
 
     def all(self) -> Suggestions:
         """Return what is suggested as far as it is known; the rest is asked for."""
+        kept = self._read_kept()
         self.want()
-        found = [one for _, judged in (self._kept or {}).values() for one in judged]
+        found = [one for _, judged in list(kept.values()) for one in judged]
         found = [one for one in found if one.item in self._store.snapshot.places]
         return Suggestions(suggestions=found, note=self._note, pending=self._pending)
 
@@ -96,14 +98,20 @@ class Advisor:
     def _stale(self) -> dict[str, str]:
         """Return the stamps of the series whose suggestions are missing or old."""
         snapshot = self._store.snapshot
-        if self._kept is None:
-            self._kept = _read(self._file)
+        kept = self._read_kept()
         series = self._known()
         self._note = "" if series else "Suggestions compare the images of a series: import the mdocs first."
         stamps = {one.name: stamp for one in series if (stamp := _stamp(one, snapshot))}
-        for gone in self._kept.keys() - stamps.keys():
-            del self._kept[gone]
-        return {name: stamp for name, stamp in stamps.items() if self._kept.get(name, ("", []))[0] != stamp}
+        for gone in kept.keys() - stamps.keys():
+            del kept[gone]
+        return {name: stamp for name, stamp in stamps.items() if kept.get(name, ("", []))[0] != stamp}
+
+    def _read_kept(self) -> dict[str, Judged]:
+        """Return what was found, read from the cache the first time."""
+        with self._reading:
+            if self._kept is None:
+                self._kept = _read(self._file)
+            return self._kept
 
     def _known(self) -> list[TiltSeries]:
         """Return the series, read again only if movies, the import or the settings changed."""
@@ -113,16 +121,16 @@ class Advisor:
         return self._series[1]
 
     def _judge(self, stale: Mapping[str, str]) -> None:
-        assert self._kept is not None
+        kept = self._read_kept()
         found = _asked(self._store.folder, list(stale))
         held = self._store.snapshot.decisions
         for name, stamp in stale.items():
             # the verb passes over images with a decision; taken back, they are suspected as before
-            earlier = [one for one in self._kept.get(name, ("", []))[1] if one.item in held]
+            earlier = [one for one in kept.get(name, ("", []))[1] if one.item in held]
             known = {one.item for one in found.get(name, [])}
             judged = [*found.get(name, []), *(one for one in earlier if one.item not in known)]
-            self._kept[name] = (stamp, judged)
-        text = {name: [stamp, [one.model_dump() for one in judged]] for name, (stamp, judged) in self._kept.items()}
+            kept[name] = (stamp, judged)
+        text = {name: [stamp, [one.model_dump() for one in judged]] for name, (stamp, judged) in kept.items()}
         with suppress(WeftError, OSError):  # a folder that cannot be written to has no cache
             write_text(self._file, json.dumps({"version": _VERSION, "series": text}, ensure_ascii=False))
 
