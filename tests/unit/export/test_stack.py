@@ -88,6 +88,49 @@ def test_files_of_other_programs_go_with_the_stack_they_belong_to(project: Proje
     assert sorted(path.name for path in (project.out / "imod").iterdir()) == ["TS_01"]
 
 
+def test_a_watcher_sees_none_or_a_whole_folder(project: Project) -> None:
+    """As autoalign_dynamo does: list the folder, take what is there, stack and angles at once."""
+    import os
+    import threading
+
+    torn: list[str] = []
+    looks = 0
+    stop = threading.Event()
+
+    def look(place: Path) -> int:
+        """Look into the folder that is at a place now; if it was renamed away meanwhile, nothing was seen."""
+        try:
+            held = os.open(place, os.O_RDONLY)
+        except FileNotFoundError:
+            return 0
+        try:
+            names = set(os.listdir(held))  # noqa: PTH208 (of the open folder, wherever it is now)
+            if {f"{place.name}.st", f"{place.name}.rawtlt"} <= names:
+                return 1
+            if place.exists() and place.stat().st_ino == os.fstat(held).st_ino:
+                torn.append(f"{place.name}: {sorted(names)}")
+        except FileNotFoundError:
+            pass
+        finally:
+            os.close(held)
+        return 0
+
+    def watch() -> None:
+        nonlocal looks
+        while not stop.is_set():
+            folder = project.out / "imod"
+            looks += sum(look(place) for place in (folder.iterdir() if folder.is_dir() else ()))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in range(5):
+        weft(project, "stack", "-q", "--force")
+    stop.set()
+    watcher.join()
+    assert looks > 0
+    assert not torn
+
+
 def test_halves_have_the_same_sections(project: Project) -> None:
     assert weft(project, "stack", "TS_01", "--halves") == 0
     folder = project.path("imod", "TS_01")
