@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from weft.conventions import electron_wavelength_A
 from weft.fiducials.sample import WORKING_PIXEL_A
-from weft.fields import CtfFit
+from weft.fields import CtfFit, Verdict
 
 __all__ = ["Optics", "bead_contrast", "interaction_constant", "optics_of"]
 
@@ -35,9 +35,9 @@ class Optics:
 def optics_of(ctf: CtfFit | None) -> list[Optics]:
     """Return the optics that beads of an average may have: at the mean defocus and towards both ends of its slope.
 
-    Without a fit the common range of underfocus is tried.
+    Without a fit, or with one that failed, the common range of underfocus is tried.
     """
-    if ctf is None or not math.isfinite(ctf.defocus_A):
+    if ctf is None or ctf.assessment.verdict == Verdict.FAILED or not math.isfinite(ctf.defocus_A):
         return [Optics(defocus) for defocus in (10_000.0, 22_000.0, 38_000.0)]
     slope = math.hypot(ctf.gradient_x, ctf.gradient_y)
     reach = 1500.0 * slope if math.isfinite(slope) else 0.0  # Å: most of a field lies within 1500 Å of its centre line

@@ -9,8 +9,8 @@ import torch
 from weft.engine.device import Engine
 from weft.errors import SettingsError
 from weft.fiducials import segment
-from weft.fiducials.template import Optics, bead_contrast
-from weft.fields import BeadMask, CtfFit, Verdict
+from weft.fiducials.template import Optics, bead_contrast, optics_of
+from weft.fields import Assessment, BeadMask, CtfFit, Verdict
 from weft.settings.schema import FiducialSettings
 
 ENGINE = Engine(torch.device("cpu"), 1, 1 << 30)
@@ -148,6 +148,15 @@ def test_same_input_same_answer() -> None:
 def test_steep_defocus_is_followed() -> None:
     tilted = replace(FIT, gradient_x=1.7)
     assert len(find(average([(60.0, 60.0), (100.0, 110.0)]), ctf=tilted).beads) == 2
+
+
+def test_a_failed_fit_is_not_believed() -> None:
+    wrong = replace(FIT, defocus_u_A=79_000.0, defocus_v_A=79_000.0)
+    failed = replace(wrong, assessment=Assessment(Verdict.FAILED, "no rings"))
+    image = average([(60.0, 60.0), (100.0, 110.0)])
+    assert find(image, ctf=failed).beads == find(image, ctf=None).beads
+    assert optics_of(failed) == optics_of(None)
+    assert optics_of(wrong) != optics_of(None)
 
 
 def test_own_network_is_taken_by_its_path(tmp_path: Path) -> None:
