@@ -81,7 +81,7 @@ def make_copies(movie: BinnedMovie, resolution_A: float, engine: Engine) -> Copi
     shape = _sides(movie.padded, movie.pixel_sizes_A, resolution_A)
     pixels = tuple(size * old / new for size, old, new in zip(movie.pixel_sizes_A, movie.padded, shape, strict=True))
     images = torch.empty((movie.frames, *shape), dtype=torch.float32, device=engine.device)
-    means, sigmas = np.zeros(movie.frames), np.zeros(movie.frames)
+    means, sigmas, empty = np.zeros(movie.frames), np.zeros(movie.frames), np.zeros(movie.frames, dtype=bool)
     for number, spectrum in enumerate(movie.spectra()):
         small = fit_spectrum(spectrum, movie.padded, shape)
         means[number] = float(spectrum[0, 0].real)
@@ -89,9 +89,9 @@ def make_copies(movie: BinnedMovie, resolution_A: float, engine: Engine) -> Copi
             small = spectrum.clone()
         small[0, 0] = 0
         image = irfft2(small, shape, engine)
-        sigmas[number] = float(image.std())
-        images[number] = image / sigmas[number] if _has_contrast(sigmas[number], means[number], image) else 0.0
-    empty = np.array([not bool(image.any()) for image in images])
+        sigmas[number] = _deviation(image)
+        empty[number] = not _has_contrast(sigmas[number], means[number], image)
+        images[number] = 0.0 if empty[number] else image / sigmas[number]
     finest = max(resolution_A, 2.02 * max(movie.pixel_sizes_A))
     extent = movie.height * movie.pixel_sizes_A[0], movie.width * movie.pixel_sizes_A[1]
     return Copies(
@@ -131,6 +131,12 @@ def _affordable(movie: BinnedMovie, engine: Engine) -> float:
     area = movie.padded[0] * movie.pixel_sizes_A[0] * movie.padded[1] * movie.pixel_sizes_A[1]
     pixels = _KEPT_SHARE * engine.memory_bytes / 4 / movie.frames
     return float(2 * _SPARE * np.sqrt(area / pixels))
+
+
+def _deviation(image: Tensor) -> float:
+    """Return the standard deviation of an image whose mean is 0, summed in double precision row by row."""
+    squares = torch.linalg.vector_norm(image, dim=1).to(torch.float64).square().sum()
+    return float(torch.sqrt(squares / image.numel()))
 
 
 def _has_contrast(sigma: float, mean: float, image: Tensor) -> bool:

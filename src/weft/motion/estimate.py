@@ -26,6 +26,12 @@ _CHANCE = (
     6.0  # times √frames: significance that noise reaches, aligned as well as it can be, is 4 (measured: 4.1 to 4.7)
 )
 
+_FIELD_STAGES = (
+    Stage(600.0, 20.0, 3),
+    Stage(430.0, 10.0, 2),
+    Stage(280.0, 0.0, 2, overlap=True),
+)
+
 
 def estimate_motion(movie: BinnedMovie, settings: MotionSettings, engine: Engine) -> MotionField:
     """Estimate where the sample has gone in each frame.
@@ -59,14 +65,13 @@ def estimate_motion(movie: BinnedMovie, settings: MotionSettings, engine: Engine
     path[used] = find_start(coarser(copies, START_A, engine), START_A, settings.b_factor_A2, engine)
     refinement = Refinement(copies, used, path, range_A, engine)
     grid = make_grid(settings.grid, movie.frames)
-    for stage in (Stage(None, 2 * START_A, 3), Stage(None, START_A, 2)):
-        refinement.refine_path(stage, grid)
+    refinement.refine_path(Stage(None, START_A, 2), grid)
     if refinement.significance < _CHANCE * np.sqrt(len(used)):
         return _failed(movie.frames, "the frames have nothing in common beyond chance")
     if grid.is_rigid:
-        refinement.refine_path(Stage(None, range_A[1], 3), grid)
+        refinement.refine_path(Stage(None, 0.0, 3), grid)
         return _field(refinement, grid, same_as)
-    for stage in (Stage(600.0, 20.0, 3), Stage(430.0, 10.0, 2), Stage(280.0, range_A[1], 2, overlap=True)):
+    for stage in _FIELD_STAGES:
         refinement.refine_field(stage, grid, may_be_rigid=settings.grid == "auto")
     return _field(refinement, grid, same_as)
 

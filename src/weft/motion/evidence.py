@@ -35,7 +35,7 @@ class PathPosterior:
     Parameters
     ----------
     mean, sigma : ndarray, shape (frame, 2)
-        Å; the mean over the frames is 0.
+        Å; the mean over the frames that tell something is 0.
     free_sigma : float
         Error of the path (root of the mean over frames of the 2D variance) without any prior, Å.
     log_evidence : float
@@ -55,7 +55,7 @@ class LocalPosterior:
     Parameters
     ----------
     mean, sigma : ndarray, shape (place, frame, 2)
-        At the places asked for, Å; the mean over frames is 0.
+        At the places asked for, Å; the mean over the frames that tell something is 0.
     coefficients : ndarray, shape (function, frame, 2)
         Of the surface functions less their weighted mean over the patches.
     log_evidence : float
@@ -83,9 +83,8 @@ def solve_path(b: Array, curvature: Array, kernels: Sequence[Array]) -> PathPost
     kernels : sequence of ndarray, shape (frame, frame)
         Covariances the path may have, Å².
     """
-    frames = len(b)
     root, inverse_root = _roots(curvature)
-    centre = np.eye(frames) - 1.0 / frames
+    centre = _centring(curvature)
     found = []
     for kernel in kernels:
         mu, vectors = np.linalg.eigh(root @ kernel @ root)
@@ -141,7 +140,7 @@ def solve_local(
     data = np.einsum("pm,pjc->mjc", centred, b)
     root, inverse_root = _roots(curvature)
     frames = b.shape[1]
-    centre = np.eye(frames) - 1.0 / frames
+    centre = _centring(curvature)
     times = [_time_modes(kernel, root, inverse_root, centre, data) for kernel in kernels]
     models: list[tuple[float, float, float, int]] = []
     spaces = {rough: _space_modes(normal, degrees, rough) for rough in _ROUGHNESS}
@@ -218,6 +217,12 @@ def _space_modes(normal: Array, degrees: NDArray[np.intp], rough: float) -> _Spa
     values, vectors = values[keep], vectors[:, keep]
     scaled = half[:, None] * vectors
     return _Space(values, scaled / np.sqrt(values), scaled * np.sqrt(values), prior)
+
+
+def _centring(curvature: Array) -> Array:
+    """Return the matrix that takes from a path its mean over the frames that tell something."""
+    tells = (np.diag(curvature) > 0).astype(np.float64)
+    return np.asarray(np.eye(len(curvature)) - tells / tells.sum())
 
 
 def _roots(curvature: Array) -> tuple[Array, Array]:

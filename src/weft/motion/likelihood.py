@@ -96,10 +96,10 @@ def ring_statistics(strips: Strips, *, every: int = 1) -> Rings:
     count = 0
     for patches in strips.each(every=every):
         for spectra in patches.aligned:
-            total, with_q, without = _sums(spectra, strips.amplitude)
-            common += total.real**2 + total.imag**2
-            own += with_q
-            plain += without
+            total = _sum(spectra, strips.amplitude)
+            common += total.real.square() + total.imag.square()
+        own += patches.powers[0].sum(0, dtype=torch.float64)
+        plain += patches.powers[1].sum(0, dtype=torch.float64)
         count += len(patches.aligned)
     pairs = q.sum() ** 2 - (q**2).sum()
     components = band.by_ring(torch.ones_like(own)) * count
@@ -129,13 +129,15 @@ def measure(strips: Strips, rings: Rings) -> Information:
     coherent = np.empty(strips.count)
     log_likelihood = 0.0
     amplitude = strips.amplitude.cpu().numpy().astype(np.float64)
-    weight_k2 = weight * k2
+    weights = torch.stack([weight * k2, weight]).flatten(1)
     for patches in strips.each():
-        for number, spectra in enumerate(patches.aligned, patches.first):
-            total, with_q, _ = _sums(spectra, strips.amplitude)
-            excess = total.real**2 + total.imag**2 - with_q
-            coherent[number] = float((excess * weight_k2).sum(dtype=torch.float64))
-            log_likelihood += 0.5 * float((excess * weight).sum(dtype=torch.float64))
+        for index, spectra in enumerate(patches.aligned):
+            number = patches.first + index
+            total = _sum(spectra, strips.amplitude)
+            excess = total.real.square() + total.imag.square() - patches.powers[0, index]
+            told = (weights @ excess.flatten()).cpu().numpy()
+            coherent[number] = told[0]
+            log_likelihood += 0.5 * float(told[1])
             pull = total.conj().flatten() * slope
             product = torch.matmul(spectra.flatten(1), pull.T).imag
             gradient[number] = -product.cpu().numpy().astype(np.float64) * amplitude[:, None]
@@ -155,11 +157,7 @@ def _shares(strips: Strips) -> Array:
     return strips.amplitude.cpu().numpy().astype(np.float64) ** 2
 
 
-def _sums(spectra: Tensor, amplitude: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return Σ c X, Σ q |X|² and Σ |X|² over the frames of one patch."""
+def _sum(spectra: Tensor, amplitude: Tensor) -> Tensor:
+    """Return Σ c X over the frames of one patch."""
     flat = torch.view_as_real(spectra).reshape(len(spectra), -1)
-    total = torch.view_as_complex((amplitude @ flat).reshape(*spectra.shape[1:], 2))
-    square = flat.square()
-    both = torch.stack([amplitude**2, torch.ones_like(amplitude)]) @ square
-    powers = both.reshape(2, *spectra.shape[1:], 2).sum(-1)
-    return total, powers[0], powers[1]
+    return torch.view_as_complex((amplitude @ flat).reshape(*spectra.shape[1:], 2))

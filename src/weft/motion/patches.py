@@ -201,11 +201,14 @@ class Patches:
         What has been taken out, Å.
     first : int
         Number of the first patch among all.
+    powers : Tensor, shape (2, patch, ky, kx)
+        Σ over frames of q |X|², q = amplitude², and of |X|²; no displacement changes them.
     """
 
     aligned: Tensor
     displacement: Array
     first: int
+    powers: Tensor
 
     @property
     def slice(self) -> slice:
@@ -294,24 +297,27 @@ class Strips:
         wanted = self.displacement[first : first + len(rows) * columns]
         whole = self._whole(wanted, rows)
         ny, nx = len(band.ky) // 2, len(band.kx)
-        aligned = torch.empty(
-            (len(wanted), self.frames, len(band.ky), nx), dtype=torch.complex64, device=self._engine.device
-        )
-        cut = torch.empty((len(wanted), *shape), device=self._engine.device)
-        scale = float(1 / torch.sqrt((self._window**2).sum()))
-        window = self._window * scale
-        share = self._window / self._window.sum()
+        device = self._engine.device
+        aligned = torch.empty((len(wanted), self.frames, len(band.ky), nx), dtype=torch.complex64, device=device)
+        powers = torch.zeros((2, len(wanted), len(band.ky), nx), device=device)
+        cut = torch.empty((len(wanted), *shape), device=device)
+        window = self._window * float(1 / torch.sqrt((self._window**2).sum()))
+        share = (self._window / self._window.sum()).flatten()
         for frame in range(self.frames):
             image = self._copies.images[frame]
-            for number, (y, x) in enumerate(whole[:, frame]):
+            for number, (y, x) in enumerate(whole[:, frame].tolist()):
                 cut[number] = image[y : y + shape[0], x : x + shape[1]]
-            cut -= (cut * share).sum((1, 2), keepdim=True)
+            cut -= (cut.flatten(1) @ share)[:, None, None]
             cut *= window
             spectra = rfft2(cut, self._engine)
-            aligned[:, frame, : ny + 1] = spectra[:, : ny + 1, :nx]
+            part = aligned[:, frame]
+            part[:, : ny + 1] = spectra[:, : ny + 1, :nx]
             if ny:
-                aligned[:, frame, ny + 1 :] = spectra[:, -ny:, :nx]
-        found = Patches(aligned, wanted.copy(), first)
+                part[:, ny + 1 :] = spectra[:, -ny:, :nx]
+            square = part.real.square().addcmul_(part.imag, part.imag)
+            powers[1] += square
+            powers[0].add_(square, alpha=float(self._copies.amplitude[frame] ** 2))
+        found = Patches(aligned, wanted.copy(), first, powers)
         origin = np.stack(np.meshgrid(layout.starts_y[rows], layout.starts_x, indexing="ij"), -1).reshape(-1, 1, 2)
         taken = (whole - origin) * np.array(self._copies.pixel_sizes_A)
         found.turn(wanted - taken, band)

@@ -19,7 +19,7 @@ __all__ = ["Refinement", "Stage"]
 
 Array = NDArray[np.float64]
 
-_CLOSE_ENOUGH_A = 0.01
+_CLOSE_ENOUGH_A = 0.02
 _LEAST_WEIGHT = 0.1  # of a patch; measured values of empty places scatter about zero
 _LEAST_SIDE_A = 60.0
 _LEAST_PATCHES = 3  # along the shorter side of the field
@@ -34,7 +34,7 @@ class Stage:
     side_A : float or None
         Of the patches; None = the whole field.
     resolution_A : float
-        End of the band.
+        End of the band; 0 = that of the settings.
     iterations : int
         At most.
     overlap : bool
@@ -132,7 +132,7 @@ class Refinement:
         if self._local is not None:
             facts |= {
                 "log_evidence_local": round(self._local.log_evidence, 2),
-                "strength_local_A": round(self._local.strength_A, 3),
+                "strength_local_A": round(float(self._local.strength_A), 3),
             }
         return facts
 

@@ -4,7 +4,8 @@ Notes
 -----
 Frames of a few electrons per Å² correlate too weakly pair by pair. The correlations of *all* neighbours, summed, show
 the mean step even then; along it every frame is correlated with the sum of the others, several times. A start from
-rest and, for short movies, one from the correlations of all pairs compete; the most coherent sum wins.
+rest competes and, for short movies where both disagree, one from the correlations of all pairs; the most coherent sum
+wins.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _REACH_A = 260.0  # farthest displacement that is looked for
 _LONGEST_A = 400.0  # nothing beyond: illumination and thickness
 _PASSES = 5
 _MOST_FRAMES_FOR_PAIRS = 16
+_AGREEING_A = 2.0  # two starts that end so near to each other need no third
 
 
 def find_start(copies: Copies, resolution_A: float, b_factor_A2: float, engine: Engine) -> Array:
@@ -57,9 +59,10 @@ def find_start(copies: Copies, resolution_A: float, b_factor_A2: float, engine: 
     number = np.arange(frames) - (frames - 1) / 2
     step = _mean_step(spectra, shape, pixels, min(reach, max(40.0, 2.5 * reach / max(1, frames - 1))), engine)
     starts = [number[:, None] * step, np.zeros((frames, 2))]
-    if 2 < frames <= _MOST_FRAMES_FOR_PAIRS:
-        starts.append(_from_pairs(spectra, shape, pixels, reach, engine))
     candidates = [_passes(spectra, start, shape, pixels, reach, engine) for start in starts]
+    if 2 < frames <= _MOST_FRAMES_FOR_PAIRS and np.abs(candidates[0] - candidates[1]).max() > _AGREEING_A:
+        start = _from_pairs(spectra, shape, pixels, reach, engine)
+        candidates.append(_passes(spectra, start, shape, pixels, reach, engine))
     return max(candidates, key=lambda path: _coherence(spectra, path / pixels, shape))
 
 
