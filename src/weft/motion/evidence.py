@@ -133,7 +133,7 @@ def solve_local(
     kernels : sequence of ndarray, shape (frame, frame)
         Unit covariances over the frames.
     may_be_rigid : bool
-        Give no local motion at all the same prior probability as all models with it together.
+        Let no local motion at all be one of the strengths.
     """
     centred = functions - weight @ functions / weight.sum()
     normal = centred.T @ (weight[:, None] * centred)
@@ -154,7 +154,8 @@ def solve_local(
                 v = strength**2 * product
                 evidence = -0.5 * float((2 * np.log1p(v) - (y**2).sum(-1) * v / (1 + v)).sum())
                 models.append((evidence, strength, rough, index))
-    found = [(float(np.log(len(models))), 0.0, _ROUGHNESS[0], 0), *models] if may_be_rigid else models
+    rigid = float(np.log(len(models) / len(_STRENGTHS_A)))
+    found = [(rigid, 0.0, _ROUGHNESS[0], 0), *models] if may_be_rigid else models
     chosen = _best(found)
     total = sum(share for share, _ in chosen)
     means: list[tuple[float, Array]] = []
