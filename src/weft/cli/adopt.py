@@ -12,7 +12,8 @@ from weft.cli.verb import DryRun, Here, make_app
 
 app = make_app(
     "adopt",
-    "weft import --settings warp_frameseries.settings && weft adopt warp_frameseries\nweft adopt CtfFind/job003/tilt_series_ctf.star",
+    "weft adopt warp_frameseries                          # after weft import --settings warp_frameseries.settings\n"
+    "weft adopt CtfFind/job003/tilt_series_ctf.star",
 )
 _SHOWN = 10
 
