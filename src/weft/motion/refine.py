@@ -19,7 +19,7 @@ __all__ = ["Refinement", "Stage"]
 
 Array = NDArray[np.float64]
 
-_CLOSE_ENOUGH_A = 0.02
+_SMALL_TURN = 0.35  # radians at the band's end; after a step that turns no phase more, the next is 0.005 Å or less
 _LEAST_WEIGHT = 0.1  # of a patch; measured values of empty places scatter about zero
 _LEAST_SIDE_A = 60.0
 _LEAST_PATCHES = 3  # along the shorter side of the field
@@ -90,7 +90,7 @@ class Refinement:
             before = self.path
             self._solve_path(information, np.ones(1), strips, grid)
             strips.move_to(self.path[None, self._used])
-            if np.abs(self.path - before).max() < _CLOSE_ENOUGH_A:
+            if _is_small(self.path - before, band):
                 break
 
     def refine_field(self, stage: Stage, grid: Grid, *, may_be_rigid: bool) -> None:
@@ -108,7 +108,7 @@ class Refinement:
             self._solve_path(information, weight, strips, grid)
             self._solve_local(information, weight, strips, functions, grid, may_be_rigid=may_be_rigid)
             strips.move_to(self._displacement(functions))
-            if np.abs(strips.displacement - before).max() < _CLOSE_ENOUGH_A:
+            if _is_small(strips.displacement - before, band):
                 break
 
     def at_nodes(self, grid: Grid) -> tuple[Array, Array, Array | None, Array | None]:
@@ -183,3 +183,7 @@ class Refinement:
         full = np.zeros((frames, frames))
         full[np.ix_(self._used, self._used)] = curvature
         return full_b, full
+
+
+def _is_small(step_A: Array, band: tuple[float, float]) -> bool:
+    return float(np.abs(step_A).max()) * 2 * np.pi / band[1] < _SMALL_TURN
