@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -31,6 +32,7 @@ __all__ = [
     "mask_facts",
     "motion_part",
     "relative",
+    "remove_leftovers",
     "write_aligned_stack",
     "write_averages",
     "write_mask_files",
@@ -39,6 +41,19 @@ __all__ = [
 ]
 
 _LABEL = f"Weft {__version__}"
+
+
+_PLACES = (
+    ("average", ".mrc"), ("average/even", ".mrc"), ("average/odd", ".mrc"), ("thumbnail", ".jpg"), ("stack", ".mrcs"),
+    ("powerspectrum", ".mrc"), ("mask", ".tif"), ("mask", ".prob.tif"), ("records", ".json"), (".", ".xml"),
+)  # fmt: skip
+
+
+def remove_leftovers(out: Path, name: str) -> None:
+    """Remove half-written files that a killed run left beside a movie's results; call it under the movie's claim."""
+    for folder, suffix in _PLACES:
+        for path in (out / folder).glob(f".{glob.escape(name + suffix)}.????????.tmp"):
+            path.unlink(missing_ok=True)
 
 
 def write_averages(out: Path, name: str, averages: Averages, settings: OutputSettings) -> list[str]:

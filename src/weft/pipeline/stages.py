@@ -83,8 +83,8 @@ def process_movie(job: Job, engine: Engine, report: Report) -> Record:
         except (WeftError, MemoryError) as error:
             work.fail(stage, _sentence(job, stage, error))
             break
-    write_record(path, work.record)
     outputs.write_warp_xml(job.out, work.record, job.settings)
+    write_record(path, work.record)
     return work.record
 
 
