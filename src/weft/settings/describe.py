@@ -164,7 +164,7 @@ def parse_words(info: KeyInfo, words: Sequence[str]) -> Any:
     Examples
     --------
     >>> parse_words(describe_key("ctf.range_A"), ["40", "5"])
-    [40.0, 5.0]
+    [40, 5]
     """
     parts = [part for word in words for part in word.split(",")] if 2 in info.words else list(words)
     if len(parts) == 1:
