@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from weft.ctf.background import Flat, flatten
 from weft.ctf.field import GridField, make_field
-from weft.ctf.fit import LEAN, RICH, Parameters, Solution, expected_powers, refine
+from weft.ctf.fit import Parameters, Solution, refine
 from weft.ctf.model import Optics, make_optics
 from weft.ctf.resolution import Curves1D, curves_of, display_spectrum, supported_resolution
 from weft.ctf.search import Reach, search
-from weft.ctf.spectra import PatchSpectra, bin_cells, patch_spectra, without_hot_pixels
+from weft.ctf.spectra import Cells, PatchSpectra, bin_cells, patch_spectra, without_hot_pixels
 from weft.ctf.verdict import NO_RINGS_GAIN, assess
-from weft.ctf.window import window_fade
 from weft.engine.device import Engine
 from weft.errors import SettingsError
 from weft.fields import Assessment, CtfCurves, CtfFit, Verdict
@@ -33,15 +32,10 @@ Image = NDArray[np.float32]
 PATCH_A = 700.0  # longer patches blur the rings of a steep tilt, shorter ones those of high frequencies
 _SEARCH_A = 7.0  # the exhaustive start uses frequencies up to this
 _NYQUIST_SHARE = 0.96
-_SIGMA_FLOOR_A = 8.0
 _LEAST_BAND_PX = 8  # frequency pixels of a patch that a band must span
 _SECTORS = 12
 _RINGS_PER_PX = 2.0
-_STARTS = 6
-_WORTH_RICH = 20.0  # in lnL: twice what ten more splines gain from noise, and more
-_MOST_FULL = 3
-_SAME_A = 300.0  # with more splines the optimum may move by this, not to another
-_MOST_REVERSED = -0.3  # of the greatest D; past the thickness node it is -0.22 of what it was
+_STARTS = 4
 _RIVAL = 0.5  # starts with less than this share of the best one's gain are not refined
 
 
@@ -142,50 +136,45 @@ def _patch_side(shape: tuple[int, ...], pixel_size_A: float, window_px: int) -> 
 
 def _fit(work: _Work) -> tuple[Solution, Flat]:
     """Search, then refine up to 7 Å, then with everything."""
-    spectra, field, optics = work.spectra, work.grid.field, work.optics
+    spectra, field = work.spectra, work.grid.field
     fit_phase = work.settings.phase_shift
     coarse = flatten(bin_cells(_up_to(spectra, _SEARCH_A), 1.0, 8), spectra.share)
     limits = (work.settings.defocus_um[0] * 1e4, work.settings.defocus_um[1] * 1e4)
-    starts = search(coarse, field, optics, Reach(limits, field.basis.shape[1] > 2, fit_phase), _STARTS)
-    points = [start.at for start in starts if start.gain >= _RIVAL * starts[0].gain]
+    starts = search(coarse, field, work.optics, Reach(limits, field.basis.shape[1] > 2, fit_phase), _STARTS)
+    tried = [
+        refine(coarse, field, work.optics, start.at, fit_phase=fit_phase)
+        for start in starts
+        if start.gain >= _RIVAL * starts[0].gain
+    ]
+    best = max(tried, key=lambda solution: solution.gain)
     cells = bin_cells(spectra, _RINGS_PER_PX, _SECTORS)
     flat = flatten(cells, spectra.share)
-    if not fit_phase:  # with a free phase, few rings up to 7 Å lead astray
-        points = [_best([refine(coarse, field, optics, at, fit_phase=False) for at in points]).at]
-    best = _best([refine(flat, field, optics, at, fit_phase=fit_phase, steps=12) for at in points[:_MOST_FULL]])
-    return _finish(work, flat, best), flat
-
-
-def _best(tried: list[Solution]) -> Solution:
-    """Return the likeliest fit; one whose rings change their sign strongly is none."""
-    return max(tried, key=lambda one: (_is_plausible(one), one.height))
-
-
-def _is_plausible(one: Solution) -> bool:
-    return float(one.d.min()) > _MOST_REVERSED * float(one.d.max())
-
-
-def _finish(work: _Work, flat: Flat, best: Solution) -> Solution:
-    """Take account of the window, choose the number of splines, and weight each cell by what it is expected to hold."""
-    field, optics, fit_phase = work.grid.field, work.optics, work.settings.phase_shift
-    fade = window_fade(work.spectra, flat, optics, best)
-    lean = refine(flat, field, optics, best.at, fit_phase=fit_phase, fade=fade)
-    rich = refine(flat, field, optics, lean.at, fit_phase=fit_phase, fade=fade, splines=RICH)
-    is_same = abs(rich.at.field_A[0] - lean.at.field_A[0]) < _SAME_A and _is_plausible(rich)
-    is_rich = is_same and (fit_phase or rich.height > lean.height + _WORTH_RICH)
-    chosen, splines = (rich, RICH) if is_rich else (lean, LEAN)
-    fade = window_fade(work.spectra, flat, optics, chosen)
-    expected = expected_powers(flat, field, optics, chosen, fade)
-    final = refine(
-        flat, field, optics, chosen.at, fit_phase=fit_phase, fade=fade, expected=expected, splines=splines, steps=4
-    )
-    return replace(final, gain=lean.gain)
+    best = refine(flat, field, work.optics, best.at, fit_phase=fit_phase)
+    fade = _fade(spectra, cells, flat, work.optics, best.at)
+    return refine(flat, field, work.optics, best.at, fit_phase=fit_phase, fade=fade), flat
 
 
 def _up_to(spectra: PatchSpectra, resolution_A: float) -> PatchSpectra:
     k = np.hypot(spectra.ky, spectra.kx)
     keep = k <= max(1 / resolution_A, float(np.quantile(k, 0.3)))
     return replace(spectra, power=spectra.power[:, keep], ky=spectra.ky[keep], kx=spectra.kx[keep])
+
+
+def _fade(spectra: PatchSpectra, cells: Cells, flat: Flat, optics: Optics, at: Parameters) -> NDArray[np.complex128]:
+    """Return the mean of exp(i 2γ) over each cell relative to its phase at the mean frequency."""
+    k2, double = spectra.ky**2 + spectra.kx**2, 2 * np.arctan2(spectra.ky, spectra.kx)
+    z = float(at.field_A[0])
+
+    def phase(k2: Array, k2_cos: Array, k2_sin: Array, k4: Array) -> Array:
+        astigmatism = at.a1_A * k2_cos + at.a2_A * k2_sin
+        return np.asarray(optics.per_defocus * (k2 * z + astigmatism) + optics.per_k4 * k4)
+
+    each = np.exp(1j * phase(k2, k2 * np.cos(double), k2 * np.sin(double), k2 * k2))
+    size = cells.n.size
+    mean = np.bincount(cells.index, each.real, size) + 1j * np.bincount(cells.index, each.imag, size)
+    filled = cells.n.ravel() > 0
+    mean = mean[filled] / cells.n.ravel()[filled]
+    return np.asarray(mean * np.exp(-1j * phase(*flat.terms())))
 
 
 def _to_fit(
@@ -198,7 +187,7 @@ def _to_fit(
     mean = float(at.field_A[0])
     names, covariance = _covariance(work, found)
     sigma = _sigmas(names, covariance, at)
-    assessment = assess(found, sigma, resolution_A, work.settings, work.optics)
+    assessment = assess(found, sigma, resolution_A, work.settings, mean)
     if assessment.verdict is Verdict.FAILED:
         return _without_answer(work, found, pixel_size_A, optics, assessment)
     details: dict[str, Any] = {
@@ -263,10 +252,7 @@ def _without_answer(
 
 
 def _covariance(work: _Work, found: Solution) -> tuple[list[str], Array]:
-    """Return names and covariance of (z, a1, a2, gx, gy[, phase]) in Å, Å per Å and degrees.
-
-    The variance of the defocus has a floor: what scatters lies not on average at the slab's mid-plane.
-    """
+    """Return names and covariance of (z, a1, a2, gx, gy[, phase]) in Å, Å per Å and degrees."""
     terms = len(found.at.field_A)
     names, rows, scale = ["defocus_A", "astigmatism_x_A", "astigmatism_y_A"], [0, terms, terms + 1], [1.0, 2.0, 2.0]
     if terms > 2:
@@ -277,9 +263,7 @@ def _covariance(work: _Work, found: Solution) -> tuple[list[str], Array]:
         names.append("phase_shift_deg")
         rows.append(terms + 2)
         scale.append(math.degrees(1))
-    covariance = found.covariance[np.ix_(rows, rows)] * np.outer(scale, scale)
-    covariance[0, 0] += _SIGMA_FLOOR_A**2
-    return names, covariance
+    return names, found.covariance[np.ix_(rows, rows)] * np.outer(scale, scale)
 
 
 def _sigmas(names: list[str], covariance: Array, at: Parameters) -> dict[str, float]:

@@ -22,16 +22,15 @@ from numpy.typing import NDArray
 from weft.ctf.background import Flat
 from weft.ctf.model import Optics, root_k_basis
 
-__all__ = ["Field", "Parameters", "Solution", "evaluate", "expected_powers", "refine"]
+__all__ = ["Field", "Parameters", "Solution", "evaluate", "refine"]
 
 Array = NDArray[np.float64]
-Image = NDArray[np.float32]
 
-LEAN = (6, 8)  # splines of N and of D
-RICH = (10, 14)
+NOISE_SPLINES = 6
+SIGNAL_SPLINES = 8
 GRADIENT_PRIOR = 2.0  # Å per Å; tan 63°: only where the patches cannot tell
 _ASTIGMATISM_PRIOR_A = 5000.0  # weak, keeps a system with few rings solvable
-_RIDGE = 1e-5  # of each spline's own weight: a common ridge would push D down at low k and the phase by 3°
+_RIDGE = 1e-3  # of D's own curvature
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +88,6 @@ class Solution:
         Where.
     gain : float
         lnL of rings over no rings.
-    height : float
-        lnL less that of the background alone, comparable between numbers of splines.
     a, d : ndarray, shape (ring,)
         A and D.
     system : ndarray, shape (A + D + parameters, ...)
@@ -105,7 +102,6 @@ class Solution:
 
     at: Parameters
     gain: float
-    height: float
     a: Array
     d: Array
     rise: Array
@@ -125,8 +121,6 @@ class _Frame:
     a_basis: Array
     d_basis: Array
     fade: NDArray[np.complex128]
-    expected: Image | None
-    splines: tuple[int, int]
 
 
 def evaluate(
@@ -155,28 +149,19 @@ def evaluate(
     fade : ndarray, shape (cell,), complex, optional
         Mean of exp(i 2γ) over a cell, relative to the phase at the cell's mean frequency; 1 if not given.
     """
-    return _solve(_frame(flat, field, optics, fade, fit_phase=fit_phase), at)
+    ones = np.ones(len(flat.weight), dtype=np.complex128)
+    return _solve(_frame(flat, field, optics, ones if fade is None else fade, fit_phase=fit_phase), at)
 
 
-def _frame(
-    flat: Flat,
-    field: Field,
-    optics: Optics,
-    fade: NDArray[np.complex128] | None,
-    *,
-    fit_phase: bool,
-    expected: Image | None = None,
-    splines: tuple[int, int] = LEAN,
-) -> _Frame:
+def _frame(flat: Flat, field: Field, optics: Optics, fade: NDArray[np.complex128], *, fit_phase: bool) -> _Frame:
     k = flat.cells.k
     used = k[k > 0]
     limits = (float(used.min()), float(used.max()))
-    at = np.maximum(k, limits[0])
-    noise = root_k_basis(at, max(1, min(splines[0], len(used) // 4)), limits)
-    noise = noise * (float(flat.background[-1]) / flat.background)[:, None]
-    signal = root_k_basis(at, max(1, min(splines[1], len(used) // 4)), limits)
-    whole = np.ones(len(flat.weight), dtype=np.complex128) if fade is None else fade
-    return _Frame(flat, field, optics, fit_phase, noise, signal, whole, expected, splines)
+    rings = len(used)
+    a_basis = root_k_basis(np.maximum(k, limits[0]), max(1, min(NOISE_SPLINES, rings // 3)), limits)
+    a_basis = a_basis * (float(flat.background[-1]) / flat.background)[:, None]
+    d_basis = root_k_basis(np.maximum(k, limits[0]), max(1, min(SIGNAL_SPLINES, rings // 4)), limits)
+    return _Frame(flat, field, optics, fit_phase, a_basis, d_basis, fade)
 
 
 def refine(
@@ -187,8 +172,6 @@ def refine(
     *,
     fit_phase: bool,
     fade: NDArray[np.complex128] | None = None,
-    expected: Image | None = None,
-    splines: tuple[int, int] = LEAN,
     steps: int = 8,
     tolerance: float = 0.01,
 ) -> Solution:
@@ -200,17 +183,13 @@ def refine(
         As for `evaluate`.
     start : Parameters
         First point.
-    expected : ndarray, shape (cell, patch), float32, optional
-        Expected powers of an earlier fit (`expected_powers`), by which each cell's variance is known; repeated, this
-        maximises the likelihood of the gamma distribution. 1 if not given.
-    splines : tuple of int
-        How many for N and for D.
     steps : int
         At most this many accepted or refused steps.
     tolerance : float
         Stop when a step promises to raise lnL by less.
     """
-    frame = _frame(flat, field, optics, fade, fit_phase=fit_phase, expected=expected, splines=splines)
+    ones = np.ones(len(flat.weight), dtype=np.complex128)
+    frame = _frame(flat, field, optics, ones if fade is None else fade, fit_phase=fit_phase)
     best = _solve(frame, start)
     damping = 1e-3
     for _ in range(steps):
@@ -234,18 +213,8 @@ def _penalised(solution: Solution, field: Field) -> float:
     return solution.gain - 0.5 * prior
 
 
-def expected_powers(flat: Flat, field: Field, optics: Optics, found: Solution, fade: NDArray[np.complex128]) -> Image:
-    """Return the powers that a fit expects, shape (cell, patch), float32; never below a tenth of the background."""
-    frame = _frame(flat, field, optics, fade, fit_phase=False)
-    theta, _ = _phases(frame, found.at)
-    out = np.cos(theta, out=theta)
-    out *= (-found.d[flat.ring] * np.abs(fade)).astype(np.float32)[:, None]
-    out += found.a[flat.ring].astype(np.float32)[:, None]
-    return np.maximum(out, np.float32(0.1))
-
-
-def _phases(frame: _Frame, at: Parameters) -> tuple[Image, Array]:
-    """Return 2γ, shape (cell, patch), and its derivative with respect to defocus, per cell."""
+def _moments(frame: _Frame, at: Parameters) -> tuple[Array, Array]:
+    """Return sums over patches of the products of (1, cos, sin·F0, sin·F1, ..., power), and κ, per cell."""
     k2, k2_cos, k2_sin, k4 = frame.flat.terms()
     o = frame.optics
     kappa = o.per_defocus * k2
@@ -254,13 +223,9 @@ def _phases(frame: _Frame, at: Parameters) -> tuple[Image, Array]:
     defocus = frame.field.basis @ at.field_A
     centre = float(defocus.mean())
     turns = np.mod(base + kappa * centre, 2 * np.pi)  # so that float32 holds the phase to 1e-5
-    rest = kappa.astype(np.float32)[:, None] * (defocus - centre).astype(np.float32)
-    return turns.astype(np.float32)[:, None] + rest, kappa
-
-
-def _moments(frame: _Frame, at: Parameters) -> tuple[Array, Array]:
-    """Return sums over patches of the products of (1, cos, sin·F0, sin·F1, ..., power), and κ, per cell."""
-    theta, kappa = _phases(frame, at)
+    theta = turns[:, None].astype(np.float32) + kappa[:, None].astype(np.float32) * (defocus - centre).astype(
+        np.float32
+    )
     basis = frame.field.basis.astype(np.float32)
     columns = np.empty((theta.shape[0], basis.shape[1] + 3, theta.shape[1]), dtype=np.float32)
     columns[:, 0] = 1
@@ -271,8 +236,6 @@ def _moments(frame: _Frame, at: Parameters) -> tuple[Array, Array]:
     for term in range(basis.shape[1]):
         np.multiply(sine, basis[:, term], out=columns[:, 2 + term])
     columns[:, -1] = frame.flat.power - 1  # about 0, for float32's sake
-    if frame.expected is not None:
-        columns /= frame.expected[:, None, :]
     return np.matmul(columns, columns.transpose(0, 2, 1)).astype(np.float64), kappa
 
 
@@ -291,7 +254,7 @@ def _solve(frame: _Frame, at: Parameters) -> Solution:
     b_a = a_basis.T @ (weight * moments[:, 0, last])
     b_d = d_basis.T @ (weight * moments[:, 1, last])
     aa[np.diag_indices(n_a)] += 1e-9 * np.trace(aa) / n_a + 1e-12
-    dd[np.diag_indices(n_d)] += _RIDGE * np.diag(dd) + 1e-9 * np.trace(dd) / n_d + 1e-12
+    dd[np.diag_indices(n_d)] += _RIDGE * np.trace(dd) / n_d + 1e-12
     linear = np.block([[aa, ad], [ad.T, dd]])
     right = np.concatenate([b_a, b_d])
     found = np.linalg.solve(linear, right)
@@ -308,7 +271,7 @@ def _solve(frame: _Frame, at: Parameters) -> Solution:
     if float(np.sum(d * np.bincount(ring, weight, minlength=len(d)))) < 0 and not frame.fit_phase:
         gain = min(gain, 0.0)  # rings of the wrong sign: a phase shift of 90°
     covariance: Array = np.asarray(np.linalg.pinv(information, hermitian=True), dtype=np.float64)
-    return Solution(at, gain, 0.5 * float(right @ found), 1 + a + d, d, rise, information, covariance, chi2)
+    return Solution(at, gain, 1 + a + d, d, rise, information, covariance, chi2)
 
 
 def _without_rings(a_basis: Array, d_basis: Array, weight: Array, sums: Array) -> float:
