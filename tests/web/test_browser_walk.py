@@ -92,6 +92,7 @@ def test_search_drop_undo_and_reload(page: Page, server: Server) -> None:
     expect(page.get_by_test_id("counts")).to_have_text("10 used")
     page.keyboard.press("Shift+Z")
     expect(page.get_by_test_id("counts")).to_contain_text("1 out")
+    until(page, lambda: "item=TS_01_004" in page.url)  # the address follows up to 0.3 s later
     page.reload()
     expect(page.locator(".bar-info .name")).to_have_text("TS_01_004")
     expect(page.get_by_test_id("decision")).to_have_attribute("data-verb", "drop")
