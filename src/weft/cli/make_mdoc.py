@@ -42,6 +42,7 @@ def make_mdoc(
     """
     from weft.export.mdocs import read_table, repaired_mdoc
     from weft.io.mdoc import write_mdoc
+    from weft.series.known import known_series
 
     project = call.project()
     settings = project.settings
@@ -49,7 +50,7 @@ def make_mdoc(
         axis, exposure = settings.series.tilt_axis_deg, settings.input.exposure_e_A2
         found = read_table(table, axis_deg=axis, exposure_e_A2=exposure)
     else:
-        found = _found(project)
+        found = known_series(project)
     chosen = _chosen(found, series)
     files = {name: path.name for name, path in project.movies().items()}
     place = to or project.out / "mdoc"
@@ -63,14 +64,6 @@ def make_mdoc(
         written.append((one.name, path, len(mdoc.sections), notes))
     _tell(call, written, dry_run=dry_run)
     return 0
-
-
-def _found(project: Project) -> list[TiltSeries]:
-    from weft.series.match import build_series
-    from weft.series.store import read_series
-
-    imported = read_series(project.out)
-    return imported or list(build_series(project.mdocs(), list(project.movies().values()), project.settings).series)
 
 
 def _chosen(found: Sequence[TiltSeries], patterns: Sequence[str]) -> list[TiltSeries]:

@@ -22,13 +22,10 @@ def series_of(project: Project, patterns: Sequence[str] = ()) -> list[TiltSeries
     MissingError
         If there are none, or a name fits none.
     """
-    from weft.series.match import build_series
-    from weft.series.store import read_series
+    from weft.series.known import known_series
     from weft.state.ids import match_ids
 
-    series = read_series(project.out)
-    if not series:
-        series = list(build_series(project.mdocs(), list(project.movies().values()), project.settings).series)
+    series = known_series(project)
     if not series:
         raise MissingError(
             f"{project.folder}: no tilt series is known; set input.mdocs to the mdoc files, or series.pattern to how the "

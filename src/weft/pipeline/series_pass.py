@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from weft.errors import WeftError
 from weft.fields import CtfFit
 from weft.series.handedness import judge_hand
 from weft.series.judgements import read_hand, read_series_ctf, stamp_of, write_hand, write_series_ctf
-from weft.series.match import build_series
+from weft.series.known import known_series
 from weft.series.neighbours import ImageCtf, SeriesCtf, share_ctf, with_refits
-from weft.series.store import read_series
 from weft.series.table import TiltSeries
 from weft.state.project import Project
 from weft.state.record import Record
@@ -34,7 +33,7 @@ def judge_series(project: Project, *, tell: Tell | None = None) -> list[str]:
     """
     records, dropped = project.records(), project.dropped()
     judged = []
-    for series in _series(project):
+    for series in known_series(project):
         if not _is_complete(series, records, dropped):
             continue
         stamp = stamp_of(series, records, dropped)
@@ -49,15 +48,6 @@ def judge_series(project: Project, *, tell: Tell | None = None) -> list[str]:
                 tell("series_done", series=series.name, outliers=[image.movie for image in shared.outliers])
         judged.append(series.name)
     return judged
-
-
-def _series(project: Project) -> Sequence[TiltSeries]:
-    """Return the imported series, or those that an import would make."""
-    series = read_series(project.out)
-    mdocs = project.mdocs()
-    if series or not (mdocs or project.settings.series.pattern):
-        return series
-    return build_series(mdocs, list(project.movies().values()), project.settings).series
 
 
 def _is_complete(series: TiltSeries, records: Mapping[str, Record], dropped: set[str]) -> bool:

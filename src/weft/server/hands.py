@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from weft.errors import MissingError
 from weft.series.handedness import HandVerdict, judge_hand
+from weft.series.known import known_series
 from weft.server.models_series import HandOut
-from weft.server.series import known_series
 from weft.state.records import read_record
 
 if TYPE_CHECKING:

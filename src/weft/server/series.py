@@ -14,7 +14,7 @@ from weft.state.project import Project
 if TYPE_CHECKING:
     from weft.series.table import TiltSeries
 
-__all__ = ["import_preview", "known_series", "series_out"]
+__all__ = ["import_preview", "series_out"]
 
 
 def import_preview(project: Project) -> ImportOut:
@@ -39,15 +39,6 @@ def series_out(project: Project) -> list[SeriesOut]:
     if imported:
         return [_series(project, one, is_imported=True) for one in imported]
     return import_preview(project).series
-
-
-def known_series(project: Project) -> list[TiltSeries]:
-    """Return the imported series; before an import, those that the mdocs tell."""
-    imported = read_series(project.out)
-    if imported:
-        return imported
-    mdocs = project.mdocs()
-    return list(build_series(mdocs, list(project.movies().values()), project.settings).series) if mdocs else []
 
 
 def _series(project: Project, one: TiltSeries, *, is_imported: bool) -> SeriesOut:
