@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import subprocess
 import threading
 import time
@@ -19,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from weft.errors import WeftError
 from weft.io.atomic import write_text
+from weft.series.known import known_series
 from weft.server.models_series import SuggestionOut, Suggestions
-from weft.server.runs import command, verb_environment
-from weft.server.series import known_series
+from weft.server.runs import ask_verb
 
 if TYPE_CHECKING:
     from weft.series.table import TiltSeries
@@ -154,19 +153,8 @@ def _stamp(one: TiltSeries, snapshot: Snapshot) -> str:
 
 def _asked(folder: Path, names: Sequence[str]) -> dict[str, list[SuggestionOut]]:
     """Return what ``weft suggest`` says about series."""
-    gently = ["nice", "-n", "10"] if shutil.which("nice") else []
     try:
-        done = subprocess.run(  # noqa: S603 (our own program, names of known series)
-            [*gently, *command("suggest", "--json", "-C", str(folder), *names)],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=_PATIENCE_S,
-            check=False,
-            env=verb_environment(),
-        )
+        done = ask_verb(folder, "suggest", *names, patience_s=_PATIENCE_S, gently=True)
         document: dict[str, Any] = json.loads(done.stdout)
     except (subprocess.TimeoutExpired, ValueError):
         return {}

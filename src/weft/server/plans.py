@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.errors import InputError
-from weft.server.runs import command, verb_environment
+from weft.server.runs import ask_verb
 
 __all__ = ["Planner", "dry_run"]
 
@@ -32,18 +32,7 @@ def dry_run(folder: Path, flags: list[str]) -> dict[str, Any]:
     InputError
         If the settings are wrong, or there are no movies; with what the verb said.
     """
-    words = ["--dry-run", "--json", "-C", str(folder), *flags]
-    done = subprocess.run(  # noqa: S603 (our own program, flags made from checked settings)
-        command("run", *words),
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=_PATIENCE_S,
-        check=False,
-        env=verb_environment(),
-    )
+    done = ask_verb(folder, "run", "--dry-run", *flags, patience_s=_PATIENCE_S)
     if done.returncode:
         said = done.stderr.strip().splitlines()
         raise InputError(said[-1] if said else f"`weft run --dry-run` ended with code {done.returncode}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,7 +26,7 @@ from weft.errors import BusyError, InputError, MissingError
 from weft.pipeline.run import current_runs
 from weft.state.project import Project
 
-__all__ = ["LogTail", "RunFollower", "command", "start_run", "stop_run", "verb_environment"]
+__all__ = ["LogTail", "RunFollower", "ask_verb", "command", "start_run", "stop_run", "verb_environment"]
 
 Event = dict[str, Any]
 _START_PATIENCE_S = 20.0
@@ -40,6 +41,41 @@ def command(verb: str, *words: str) -> list[str]:
 def verb_environment() -> dict[str, str]:
     """Return the environment of child processes: plain output, UTF-8."""
     return {**os.environ, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
+
+
+def ask_verb(
+    folder: Path, verb: str, *words: str, patience_s: float, gently: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run a verb with ``--json`` to its end and return what it said.
+
+    Parameters
+    ----------
+    folder : Path
+        The project's.
+    verb, *words : str
+        Names and flags checked by the caller.
+    patience_s : float
+        After so many seconds it is stopped.
+    gently : bool
+        Let everything else on the machine go first.
+
+    Raises
+    ------
+    subprocess.TimeoutExpired
+        If it took longer.
+    """
+    first = ["nice", "-n", "10"] if gently and shutil.which("nice") else []
+    return subprocess.run(  # noqa: S603 (our own program)
+        [*first, *command(verb, "--json", "-C", str(folder), *words)],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=patience_s,
+        check=False,
+        env=verb_environment(),
+    )
 
 
 def start_run(project: Project, names: Sequence[str], *, retry: bool = False, redo: bool = False) -> dict[str, Any]:
