@@ -72,7 +72,6 @@ def process_movie(job: Job, engine: Engine, report: Report) -> Record:
         If the machine cannot go on; the record then holds what was finished before.
     """
     path = job.out / "records" / f"{job.item.name}.json"
-    outputs.remove_leftovers(job.out, job.item.name)
     earlier = _earlier(path)
     record = _begin(job, path, earlier)
     work = _Work(job, engine, record, report, earlier=earlier)

@@ -190,6 +190,10 @@ def do_job(job: Any, work: Work, compute: ComputeSettings, report: Callable[[str
     beat = threading.Thread(target=_heartbeat, args=(held.touch, stop), daemon=True)
     beat.start()
     try:
+        if held.is_inherited:
+            from weft.pipeline.outputs import remove_leftovers
+
+            remove_leftovers(Path(job.out), job.item.name)
         return "done", work(job, compute, report)
     except MachineError as error:
         return "machine", str(error.args[-1] if error.args else error)

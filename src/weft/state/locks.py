@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Claim:
 
     path: Path
     token: str
+    is_inherited: bool = False  # from a dead owner, who may have left files half-written
 
     def touch(self) -> None:
         """Say that the work goes on."""
@@ -65,10 +66,10 @@ def claim(path: Path, **facts: Any) -> Claim | None:
     Claim or None
         None if a living process holds it.
     """
-    for _ in range(3):
+    for attempt in range(3):
         made = _make(path, facts)
         if made is not None:
-            return made
+            return replace(made, is_inherited=attempt > 0)
         if is_alive(path):
             return None
         _bury(path)
