@@ -32,6 +32,7 @@ class _Done:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     next: str = ""
+    hand: int | None = None
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def _finish(
         names = {one.series.name for one in written}
         folder = project.out / "relion" / "tilt_series"
         there = [one for one in everything if one.series.name in names or (folder / f"{one.series.name}.star").exists()]
-        options = RelionOptions(_root(project, asked), _hand(project, everything, None))
+        options = RelionOptions(_root(project, asked), _hand(project, everything, done))
         path = write_relion_set(project, [one for one in there if one.records], options)
         done.next = f"in RELION 5, in {options.root}: the table of tilt series is {path}"
     elif asked.target == "warp":
@@ -194,22 +195,22 @@ def _root(project: Project, asked: _Asked) -> Path:
     return asked.root.resolve() if asked.root is not None else project.folder
 
 
-def _hand(project: Project, everything: Sequence[Chosen], done: _Done | None) -> int:
-    """Return the handedness: from weft.toml, from the data, or RELION's default with a note."""
+def _hand(project: Project, everything: Sequence[Chosen], done: _Done) -> int:
+    """Return the handedness: from weft.toml, from the data (judged once), or RELION's default with a note."""
     from weft.series.handedness import judge_hand, judge_set
 
-    given = project.settings.series.hand
+    given = project.settings.series.hand if done.hand is None else done.hand
     if given is not None:
         return given
     dropped = project.dropped()
     whole = judge_set([judge_hand(one.series, one.records, dropped=dropped) for one in everything])
-    if done is not None:
-        done.notes.append(
-            f"handedness {whole.hand:+d}, as the defocus gradients tell ({whole.reason})"
-            if whole.hand is not None
-            else "the handedness is not decided; -1 is written, RELION's default: see `weft hand`, or set series.hand"
-        )
-    return whole.hand if whole.hand is not None else -1
+    done.notes.append(
+        f"handedness {whole.hand:+d}, as the defocus gradients tell ({whole.reason})"
+        if whole.hand is not None
+        else "the handedness is not decided; -1 is written, RELION's default: see `weft hand`, or set series.hand"
+    )
+    done.hand = whole.hand if whole.hand is not None else -1
+    return done.hand
 
 
 def _facts(asked: _Asked, done: _Done) -> dict[str, Any]:

@@ -62,8 +62,10 @@ def apply(
 
     To try a model or a threshold: --fiducials.model mine --fiducials.threshold 0.7.
     """
+    from weft.settings.file import make_settings
+
     project = _project_or_none(call)
-    settings = project.settings if project else _settings(call)
+    settings = project.settings if project else make_settings({}, call.overrides)
     listed = _listed(images, project)
     chosen = _with_path(settings, project)
     from weft.pipeline.fiducials import find_beads
@@ -180,27 +182,6 @@ def _project_or_none(call: Call) -> Project | None:
         if call.is_named:
             raise
         return None
-
-
-def _settings(call: Call) -> Settings:
-    """Return the defaults with the flags of this call.
-
-    Raises
-    ------
-    SettingsError
-        If a flag is out of range.
-    """
-    from pydantic import ValidationError
-
-    from weft.errors import SettingsError
-    from weft.settings.schema import Settings
-
-    try:
-        return Settings.model_validate(dict(call.overrides))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"--{where}: {first['msg']}") from None
 
 
 def _with_path(settings: Settings, project: Project | None) -> Settings:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from weft.io.atomic import write_text
-from weft.io.machine import machine_errors
 from weft.series.handedness import HandVerdict
 from weft.series.neighbours import ImageCtf, SeriesCtf
 from weft.series.table import TiltSeries
@@ -99,10 +98,7 @@ def _path(out: Path, kind: Kind, name: str) -> Path:
 
 
 def _write(out: Path, kind: Kind, name: str, data: Mapping[str, Any]) -> None:
-    path = _path(out, kind, name)
-    with machine_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    write_text(_path(out, kind, name), json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
 def _read(out: Path, kind: Kind, name: str) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,33 +10,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tests.moving import Source
 
 from weft.engine.device import Engine
 from weft.fields import MotionField
 
 Image = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Info:
-    frames: int
-    height: int
-    width: int
-
-
-@dataclass(frozen=True)
-class Source:
-    """Frames from memory."""
-
-    stack: Image
-
-    @property
-    def info(self) -> Any:
-        return Info(*self.stack.shape)
-
-    def frames(self) -> Iterator[Image]:
-        for frame in self.stack:
-            yield frame.copy()
 
 
 @dataclass(frozen=True)
