@@ -34,7 +34,12 @@ def test_only_one_gets_a_claim(tmp_path: Path) -> None:
 
 def test_a_dead_process_is_taken_over(tmp_path: Path) -> None:
     forge(tmp_path / "x.claim", pid=dead_pid())
-    assert claim(tmp_path / "x.claim") is not None
+    taken = claim(tmp_path / "x.claim")
+    assert taken is not None
+    assert taken.is_inherited
+    fresh = claim(tmp_path / "y.claim")
+    assert fresh is not None
+    assert not fresh.is_inherited
 
 
 def test_a_later_process_with_the_same_number_is_not_the_holder(tmp_path: Path) -> None:
