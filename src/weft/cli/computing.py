@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from weft.cli.output import document, json_line, message, say, table_text
@@ -70,6 +71,8 @@ def _check_first(call: Call, project: Project, names: Collection[str] | None) ->
     """
     from weft.check import check_project
 
+    with suppress(OSError):  # so that the index can remember what headers say; the check tells if it cannot be made
+        project.out.mkdir(parents=True, exist_ok=True)
     findings = check_project(project, names=names)
     for one in findings:
         if one.stops:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,14 @@ from weft.io.names import stem_of
 from weft.io.sniff import Format, recognise
 from weft.settings.schema import InputSettings
 
-__all__ = ["Movie", "MovieInfo", "open_movie"]
+__all__ = ["Movie", "MovieInfo", "header_settings", "open_movie"]
 
 _READ_AHEAD = 2  # decoded frames waiting; more would only cost memory
+
+_HEADER_KEYS = {
+    "mrc_mode0", "eer_frames_per_fraction", "eer_fractions", "eer_exposure_per_fraction_e_A2", "exposure_e_A2",
+    "eer_supersampling",
+}  # fmt: skip
 
 Frames = Callable[[], Iterator[NDArray[Any]]]
 
@@ -67,6 +72,22 @@ class MovieInfo:
     identity: str
     notes: tuple[str, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, the path aside."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "path"}
+        return values | {"dtype": self.dtype.str, "notes": list(self.notes)}
+
+    @classmethod
+    def from_json(cls, path: Path, data: Mapping[str, Any]) -> MovieInfo:
+        """Return what `to_json` described.
+
+        Raises
+        ------
+        TypeError, KeyError
+            If it is something else.
+        """
+        return cls(path=path, **{**data, "dtype": np.dtype(data["dtype"]), "notes": tuple(data["notes"])})
+
 
 @dataclass(frozen=True, slots=True)
 class Movie:
@@ -84,6 +105,11 @@ class Movie:
             If the file turns out damaged.
         """
         return _ahead(self.read)
+
+
+def header_settings(settings: InputSettings) -> dict[str, Any]:
+    """Return the settings that decide what `open_movie` tells of a file."""
+    return settings.model_dump(mode="json", include=_HEADER_KEYS)
 
 
 def open_movie(path: Path, settings: InputSettings) -> Movie:

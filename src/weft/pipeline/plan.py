@@ -95,16 +95,15 @@ def make_plan(
     records, dropped = project.records(), project.dropped()
     exposures, model = pre_exposures(project), _model_identity(project, index)
     items = []
-    for name, paths in project.found_movies().items():
-        if names is not None and name not in names:
-            continue
+    found = {name: paths for name, paths in project.found_movies().items() if names is None or name in names}
+    identities = index.identities(paths[0] for paths in found.values() if len(paths) == 1)
+    for name, paths in found.items():
         if len(paths) > 1:
             items.append(_contradiction(name, paths))
             continue
-        try:
-            identity = index.identity(paths[0])
-        except OSError as error:
-            sentence = f"{paths[0].name}: cannot be read ({error.strerror}); check the file and its permissions"
+        identity = identities[paths[0]]
+        if isinstance(identity, OSError):
+            sentence = f"{paths[0].name}: cannot be read ({identity.strerror}); check the file and its permissions"
             items.append(PlanItem(name, paths[0], "impossible", (), (sentence,)))
             continue
         inputs = stage_inputs(

@@ -1,4 +1,4 @@
-"""The index: a SQLite cache of records and of file identities; deleted, it comes back.
+"""The index: a SQLite cache of records, of file identities and of what headers say; deleted, it comes back.
 
 Reading 10,000 small JSON files takes seconds over a network, a query milliseconds. The index is never the only
 copy of anything: each row carries the file's size and time and is read again when they differ.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -22,6 +22,7 @@ __all__ = ["Index"]
 _SCHEMA = """
 create table if not exists record (name text primary key, size integer, mtime_ns integer, body text);
 create table if not exists identity (path text primary key, size integer, mtime_ns integer, identity text);
+create table if not exists header (path text primary key, size integer, mtime_ns integer, way text, body text);
 """
 
 
@@ -50,21 +51,81 @@ class Index:
         return {}
 
     def identity(self, path: Path) -> str:
-        """Return the identity of a file, computed anew only when its size or time changed."""
-        status = path.stat()
+        """Return the identity of a file, computed anew only when its size or time changed.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        """
+        found = self.identities([path])[path]
+        if isinstance(found, OSError):
+            raise found
+        return found
+
+    def identities(self, paths: Iterable[Path]) -> dict[Path, str | OSError]:
+        """Return the identity of each file, or the error why there is none; see `identity`."""
+        found: dict[Path, str | OSError] = {}
+        fresh = []
         with self._connection() as db:
-            row = None
-            if db is not None:
-                query = "select identity from identity where path = ? and size = ? and mtime_ns = ?"
-                row = db.execute(query, (str(path), status.st_size, status.st_mtime_ns)).fetchone()
-            if row is not None:
-                return str(row[0])
-            identity = file_identity(path)
-            if db is not None:
-                values = (str(path), status.st_size, status.st_mtime_ns, identity)
+            known = self._known(db, "select path, size, mtime_ns, identity from identity")
+            for path in paths:
+                try:
+                    status = path.stat()
+                    mark = (status.st_size, status.st_mtime_ns)
+                    row = known.get(str(path))
+                    found[path] = row[1] if row is not None and row[0] == mark else file_identity(path)
+                except OSError as error:
+                    found[path] = error
+                    continue
+                if row is None or row[0] != mark:
+                    fresh.append((str(path), *mark, found[path]))
+            if db is not None and fresh:
                 with suppress(sqlite3.Error), db:
-                    db.execute("insert or replace into identity values (?, ?, ?, ?)", values)
-            return identity
+                    db.executemany("insert or replace into identity values (?, ?, ?, ?)", fresh)
+        return found
+
+    def headers(
+        self, paths: Iterable[Path], way: str, read: Callable[[list[Path]], Mapping[Path, str | None]]
+    ) -> dict[Path, str]:
+        """Return what the headers of files say, read anew only where a file is new or its size or time changed.
+
+        Parameters
+        ----------
+        paths : iterable of Path
+            The files.
+        way : str
+            Everything beside the file that decides what is read: settings, version.
+        read : callable
+            From the files to be opened to a text for each; None where nothing is to be kept.
+        """
+        wanted = list(paths)
+        marks: dict[Path, tuple[int, int]] = {}
+        for path in wanted:
+            with suppress(OSError):
+                status = path.stat()
+                marks[path] = (status.st_size, status.st_mtime_ns)
+        with self._connection() as db:
+            known = self._known(db, "select path, size, mtime_ns, body from header where way = ?", way)
+        kept = {
+            path: row[1] for path, mark in marks.items() if (row := known.get(str(path))) is not None and row[0] == mark
+        }
+        fresh = {path: body for path, body in read([p for p in wanted if p not in kept]).items() if body is not None}
+        with self._connection() as db:
+            if db is not None and fresh:
+                rows = [(str(path), *marks[path], way, body) for path, body in fresh.items() if path in marks]
+                with suppress(sqlite3.Error), db:
+                    db.executemany("insert or replace into header values (?, ?, ?, ?, ?)", rows)
+        return kept | fresh
+
+    @staticmethod
+    def _known(db: sqlite3.Connection | None, query: str, *values: str) -> dict[str, tuple[tuple[int, int], str]]:
+        """Return the rows of a query by path: size and time, and the text."""
+        if db is None:
+            return {}
+        with suppress(sqlite3.Error):
+            return {path: ((size, mtime), text) for path, size, mtime, text in db.execute(query, values)}
+        return {}
 
     def _records(self, entries: Iterator[os.DirEntry[str]], db: sqlite3.Connection | None) -> dict[str, Record]:
         known = {}

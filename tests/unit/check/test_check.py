@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +63,23 @@ def good(folder: Path) -> None:
     mdoc(folder, names)
 
 
+@contextmanager
+def opened_under(folder: Path) -> Iterator[list[str]]:
+    """Note which files of a folder are opened."""
+    seen: list[str] = []
+    watching = True
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if watching and event == "open" and str(arguments[0]).startswith(f"{folder}/"):
+            seen.append(str(arguments[0]))
+
+    sys.addaudithook(hook)  # stays for good, but notes nothing afterwards
+    try:
+        yield seen
+    finally:
+        watching = False
+
+
 def found(folder: Path, **tables: Any) -> dict[str, Finding]:
     findings = check_project(project(folder, **tables))
     for one in findings:
@@ -72,6 +92,43 @@ def found(folder: Path, **tables: Any) -> dict[str, Finding]:
 def test_good_input_is_left_alone(tmp_path: Path) -> None:
     good(tmp_path)
     assert not {code: one for code, one in found(tmp_path).items() if one.level != "info"}
+
+
+def test_headers_of_known_movies_are_not_read_again(tmp_path: Path) -> None:
+    good(tmp_path)
+    (tmp_path / "weft").mkdir()
+    movies = sorted((tmp_path / "frames").iterdir())
+    with opened_under(tmp_path / "frames") as first:
+        before = check_project(project(tmp_path))
+    assert sorted(set(first)) == [str(path) for path in movies]
+    with opened_under(tmp_path / "frames") as second:
+        assert check_project(project(tmp_path)) == before
+    assert second == []
+    os.utime(movies[1], (2e9, 2e9))
+    movie(tmp_path / "frames" / "TS_01_009.mrc")
+    with opened_under(tmp_path / "frames") as third:
+        check_project(project(tmp_path))
+    assert sorted(set(third)) == [str(movies[1]), str(tmp_path / "frames" / "TS_01_009.mrc")]
+
+
+def test_headers_are_read_again_when_settings_change_what_they_say(tmp_path: Path) -> None:
+    good(tmp_path)
+    (tmp_path / "weft").mkdir()
+    check_project(project(tmp_path))
+    with opened_under(tmp_path / "frames") as again:
+        check_project(project(tmp_path, input={"raw_pixel_size_A": 1.5, "mrc_mode0": "unsigned"}))
+    assert len(set(again)) == 4
+
+
+def test_a_movie_that_cannot_be_read_is_looked_at_each_time(tmp_path: Path) -> None:
+    good(tmp_path)
+    (tmp_path / "weft").mkdir()
+    bad = tmp_path / "frames" / "TS_01_007.mrc"
+    bad.write_bytes(b"text\n" * 1000)
+    for _ in range(2):
+        with opened_under(tmp_path / "frames") as opened:
+            assert "text file" in found(tmp_path)["unreadable"].message
+        assert str(bad) in opened
 
 
 def test_no_movies_names_the_pattern_and_where_they_may_be(tmp_path: Path) -> None:
