@@ -67,8 +67,8 @@ def export(
     """Write what another program starts from, dropped images left out.
 
     dynamo and aretomo: a folder per series with stack, angles and exposures. relion: tables of tilt series for RELION 5 with
-    motion per movie. warp: tomostar and settings, so that WarpTools goes on in the output folder. star: RELION's table of single
-    images.
+    motion per movie. warp: tomostar, XML and settings, so that WarpTools goes on in the output folder. star: RELION's table of
+    single images. relion and warp take along alignments that `weft import --alignments` has brought back.
     """
     project = call.project()
     asked = _Asked(target, halves, erase_gold, force, root, dry_run)
@@ -92,7 +92,7 @@ def _all_series(project: Project, patterns: Sequence[str], asked: _Asked, exposu
     InputError
         If no series can be written for want of an exposure.
     """
-    from weft.export.chosen import choose, require_images, series_named
+    from weft.export.chosen import choose, only_aligned, require_images, series_named
     from weft.export.relion import with_exposure
     from weft.export.tomostar import unknown_exposure
 
@@ -103,7 +103,9 @@ def _all_series(project: Project, patterns: Sequence[str], asked: _Asked, exposu
         raise InputError(unknown_exposure(chosen[0], "RELION" if asked.target == "relion" else "Warp"))
     write = _writer(project, everything, asked, done)
     written = []
-    for one in chosen:
+    for whole in chosen:
+        one, left_out = only_aligned(whole) if asked.target in {"relion", "warp"} else (whole, "")
+        done.notes += [left_out] if left_out else []
         try:
             require_images(one, project.settings.series.min_tilts, incomplete=asked.force)
             if asked.dry_run:
@@ -124,13 +126,28 @@ def _writer(
     if asked.target in {"dynamo", "aretomo"}:
         return _stack_writer(project, asked, done)
     if asked.target == "warp":
-        from weft.export.tomostar import write_series_list
-
-        return lambda one: (write_series_list(project, one), len(one.used), True)
+        return _warp_writer(project, everything, done)
     from weft.export.relion import RelionOptions, write_relion_series
 
     options = RelionOptions(_root(project, asked), _hand(project, everything, done))
     return lambda one: (write_relion_series(project, one, options), len(one.used), True)
+
+
+def _warp_writer(
+    project: Project, everything: Sequence[Chosen], done: _Done
+) -> Callable[[Chosen], tuple[Path, int, bool]]:
+    from weft.export.tomostar import write_series_list
+    from weft.export.warp import write_warp_series
+
+    hand = _hand(project, everything, done)
+
+    def write(one: Chosen) -> tuple[Path, int, bool]:
+        path = write_series_list(project, one)
+        kept = write_warp_series(project, one, hand)
+        done.notes += [kept] if kept else []
+        return path, len(one.used), True
+
+    return write
 
 
 def _stack_writer(project: Project, asked: _Asked, done: _Done) -> Callable[[Chosen], tuple[Path, int, bool]]:
@@ -166,10 +183,12 @@ def _finish(
         from weft.export.warp import SERIES_SETTINGS, write_warp_project
 
         write_warp_project(project)
-        flip = {1: "--set_noflip", -1: "--set_flip"}[_hand(project, everything, done)]
+        here = f"cd {project.out} && WarpTools"
         done.next = (
-            f"cd {project.out} && WarpTools ts_stack --settings {SERIES_SETTINGS} --angpix 10; "
-            f"after alignment: WarpTools ts_defocus_hand --settings {SERIES_SETTINGS} {flip}"
+            f"{here} ts_ctf --settings {SERIES_SETTINGS}"
+            if all(one.is_aligned for one in written)
+            else f"alignment of the stacks of `weft stack`, then `weft import --alignments FOLDER` and this again; or {here} "
+            f"ts_stack --settings {SERIES_SETTINGS} --angpix 10"
         )
     elif asked.target == "aretomo":
         done.next = f"AreTomo3 -Cmd 1 -InPrefix {project.out / 'aretomo'}/SERIES/ -InSuffix .mrc -OutDir aretomo_out"

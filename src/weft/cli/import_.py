@@ -21,9 +21,20 @@ if TYPE_CHECKING:
 app = make_app(
     "import",
     "weft import\nweft import --input.exposure_e_A2 3 --series.tilt_axis_deg 85.3\nweft import TS_01 --dry-run\n"
-    "weft import --settings previous.settings",
+    "weft import --settings previous.settings\n"
+    "weft import --alignments dynamo_alignments    # of IMOD, Dynamo, AreTomo, or a STAR file of RELION",
 )
-_COLUMNS = ("series", ">tilts", ">with movie", ">angles °", ">axis °", ">exposure e⁻/Å²", "order from", "mdoc")
+_COLUMNS = (
+    "series",
+    ">tilts",
+    ">with movie",
+    ">angles °",
+    ">axis °",
+    ">exposure e⁻/Å²",
+    ">aligned",
+    "order from",
+    "mdoc",
+)
 
 
 @app.default
@@ -36,17 +47,36 @@ def import_(
         Path | None,
         Parameter(help="A .settings file of Warp or WarpTools, taken into weft.toml; nothing else is done."),
     ] = None,
+    alignments: Annotated[
+        Path | None,
+        Parameter(
+            help="A folder with .xf and .tlt (IMOD, Dynamo) or .aln (AreTomo) of each series, or RELION's aligned STAR file: "
+            "taken over for the imported series."
+        ),
+    ] = None,
+    alignment_pixel_A: Annotated[
+        float | None,
+        Parameter(
+            name="--alignment-pixel-A",
+            help="Pixel size of the stacks that were aligned, in Å; that of the averages if not given.",
+        ),
+    ] = None,
     dry_run: DryRun = False,
     call: Here,
 ) -> int:
     """Read the mdocs, find their movies, settle order, exposure and tilt axis; write the series and Warp's tomostar.
 
-    What is odd is told and nothing is guessed silently. Decisions about images are kept apart and stay.
+    What is odd is told and nothing is guessed silently. Decisions about images are kept apart and stay. Alignments go by the
+    movies' names; `weft export relion` and `weft export warp` take them along.
     """
     if settings is not None:
         from weft.cli.warpsettings import import_settings
 
         return import_settings(call, settings, dry_run=dry_run)
+    if alignments is not None:
+        from weft.cli.alignments import import_alignments
+
+        return import_alignments(call, alignments, series, alignment_pixel_A, dry_run=dry_run)
     from weft.series.match import build_series
 
     project = _with_exposure(call, exposure).project()
@@ -62,7 +92,7 @@ def import_(
     if not dry_run:
         lists = _write(project, found, wanted, is_all=not series)
     if call.json:
-        document("import", _facts(found, wanted, lists, dry_run=dry_run))
+        document("import", _facts(project, found, wanted, lists, dry_run=dry_run))
     else:
         _tell(call, project, found, wanted, dry_run=dry_run)
         for sentence in lists:
@@ -130,9 +160,11 @@ def _forget_moved(project: Project, found: SeriesFound) -> None:
             message(f"{old.name}: of an earlier import; its mdoc is gone, it is kept as it was")
 
 
-def _facts(found: SeriesFound, wanted: Sequence[TiltSeries], lists: Sequence[str], *, dry_run: bool) -> dict[str, Any]:
+def _facts(
+    project: Project, found: SeriesFound, wanted: Sequence[TiltSeries], lists: Sequence[str], *, dry_run: bool
+) -> dict[str, Any]:
     return {
-        "series": [one.to_json() for one in wanted],
+        "series": [{**one.to_json(), "aligned": _aligned(project, one)} for one in wanted],
         "warnings": [*found.warnings, *lists],
         "unreadable": list(found.unreadable),
         "unmatched": [path.name for path in found.unmatched],
@@ -142,7 +174,7 @@ def _facts(found: SeriesFound, wanted: Sequence[TiltSeries], lists: Sequence[str
 
 def _tell(call: Call, project: Project, found: SeriesFound, wanted: Sequence[TiltSeries], *, dry_run: bool) -> None:
     if not call.quiet:
-        table(_COLUMNS, [_cells(one) for one in wanted])
+        table(_COLUMNS, [_cells(project, one) for one in wanted])
     for one in wanted:
         for sentence in one.warnings:
             message(f"{one.name}: {sentence}")
@@ -159,7 +191,15 @@ def _tell(call: Call, project: Project, found: SeriesFound, wanted: Sequence[Til
             message("next: `weft stack` for IMOD and Dynamo, `weft export TARGET` for others")
 
 
-def _cells(one: TiltSeries) -> tuple[str, ...]:
+def _aligned(project: Project, one: TiltSeries) -> int:
+    """Return how many images of a series have an alignment."""
+    from weft.series.alignment import read_alignment
+
+    alignment = read_alignment(project.out, one.name)
+    return sum(tilt.movie in alignment.by_movie for tilt in one.tilts) if alignment is not None else 0
+
+
+def _cells(project: Project, one: TiltSeries) -> tuple[str, ...]:
     angles = [tilt.tilt_deg for tilt in one.tilts] or [0.0]
     return (
         one.name,
@@ -168,6 +208,7 @@ def _cells(one: TiltSeries) -> tuple[str, ...]:
         f"{min(angles):.1f} … {max(angles):.1f}",
         f"{one.axis_deg:.1f}" if one.axis_deg is not None else "?",
         f"{one.exposure_e_A2:.1f}" if one.exposure_e_A2 is not None else "unknown",
+        str(_aligned(project, one) or "no"),
         one.order_source,
         Path(one.mdoc).name,
     )

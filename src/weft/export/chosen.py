@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from weft.errors import ItemFailed, MissingError
+from weft.series.alignment import Alignment, read_alignment
 from weft.series.store import read_series
 from weft.series.table import Tilt, TiltSeries, Use, uses_of
 from weft.state.ids import match_ids
 from weft.state.project import Project
 from weft.state.record import Record
 
-__all__ = ["Chosen", "choose", "require_images", "series_named"]
+__all__ = ["Chosen", "choose", "only_aligned", "require_images", "series_named"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Chosen:
         Movies that could not be processed, and why.
     records : mapping of str to Record
         Of the series' movies.
+    alignment : Alignment or None
+        As another program found it, if one was imported.
     """
 
     series: TiltSeries
@@ -41,6 +44,30 @@ class Chosen:
     waiting: tuple[str, ...]
     failed: Mapping[str, str]
     records: Mapping[str, Record]
+    alignment: Alignment | None = None
+
+    @property
+    def is_aligned(self) -> bool:
+        """Whether every used tilt has an alignment."""
+        known = self.alignment.by_movie if self.alignment is not None else {}
+        return bool(self.used) and all(tilt.movie in known for tilt in self.used)
+
+
+def only_aligned(chosen: Chosen) -> tuple[Chosen, str]:
+    """Return a series without the tilts that its alignment does not know, and a sentence if there are any.
+
+    Programs that go on from an alignment want it for every image; without an alignment nothing is left out.
+    """
+    if chosen.alignment is None or chosen.is_aligned:
+        return chosen, ""
+    known = chosen.alignment.by_movie
+    without = [tilt for tilt in chosen.used if tilt.movie not in known]
+    used = tuple(tilt for tilt in chosen.used if tilt.movie in known)
+    left_out = (*chosen.left_out, *(Use(tilt, "not aligned") for tilt in without))
+    shown = ", ".join(tilt.movie or "" for tilt in without[:3]) + (" …" if len(without) > 3 else "")
+    return replace(chosen, used=used, left_out=left_out), (
+        f"{chosen.series.name}: {len(without)} of {len(chosen.used)} images are left out, as its alignment has none for them ({shown})"
+    )
 
 
 def series_named(project: Project, patterns: Sequence[str]) -> list[TiltSeries]:
@@ -92,7 +119,8 @@ def choose(project: Project, series: Sequence[TiltSeries], *, is_processed: bool
         failed = {name: failure.message for name in lacking if name in mine and (failure := mine[name].failure)}
         waiting = tuple(name for name in lacking if name not in failed)
         used = tuple(use.tilt for use in uses if use.is_used)
-        chosen.append(Chosen(one, used, tuple(use for use in uses if not use.is_used), waiting, failed, mine))
+        left_out = tuple(use for use in uses if not use.is_used)
+        chosen.append(Chosen(one, used, left_out, waiting, failed, mine, read_alignment(project.out, one.name)))
     return chosen
 
 

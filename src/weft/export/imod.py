@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from weft import __version__
 from weft.errors import InputError, ItemFailed
+from weft.export.alignment import add_alignment, alignment_texts
 from weft.export.chosen import Chosen
 from weft.io.atomic import write_text
 from weft.io.identity import file_identity
@@ -122,6 +123,8 @@ def write_stack(project: Project, chosen: Chosen, options: StackOptions) -> Stac
         facts = _facts(project, chosen, options)
         made = _made(place / f"{name}_stack.json")
         if not options.force and made is not None and made["made_of"] == facts["made_of"] and _is_whole(place, made):
+            if options.folder == "imod":
+                add_alignment(chosen, place / f"{name}{options.ending}", made)
             return StackResult(name, place / f"{name}{options.ending}", len(made["files_sections"]), False)
         return _write(project, chosen, options, place, facts)
 
@@ -205,6 +208,9 @@ def _write(project: Project, chosen: Chosen, options: StackOptions, place: Path,
     try:
         written, blank = _write_images(project, chosen, options, aside)
         _write_texts(chosen.series, written, options, aside, project.folder)
+        if options.folder == "imod":
+            for path, text in alignment_texts(chosen, [t.movie for t in written], aside / f"{name}.st").items():
+                write_text(path, text)
         facts["files_sections"] = [tilt.movie for tilt in written]
         facts["files"] = {path.name: path.stat().st_size for path in sorted(aside.iterdir())}
         write_text(aside / f"{name}_stack.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

@@ -33,6 +33,7 @@ __all__ = [
     "ctf_columns",
     "motion_facts",
     "relative_to",
+    "shared_ctf",
     "with_exposure",
     "write_motion",
     "write_relion_series",
@@ -98,8 +99,9 @@ def write_relion_series(project: Project, chosen: Chosen, options: RelionOptions
     columns |= _image_columns(project, rows, options)
     columns |= _motion_columns(project, rows, options)
     records = [record for _, record in rows]
-    shared = _shared_ctf(project, series, records)
+    shared = shared_ctf(project, series, records)
     columns |= ctf_columns(records, angles=[tilt.tilt_deg for tilt in tilts], shared=shared)
+    columns |= _alignment_columns(chosen, tilts)
     path = project.out / "relion" / "tilt_series" / f"{series.name}.star"
     write_star(path, [Block(series.name, loop=Loop(columns))])
     return path
@@ -241,6 +243,20 @@ def _tilt_columns(
     return columns
 
 
+def _alignment_columns(chosen: Chosen, tilts: Sequence[Tilt]) -> dict[str, list[str]]:
+    """Return RELION's geometry of each image; none if the series is not aligned, or not all of it."""
+    if chosen.alignment is None or not chosen.is_aligned:
+        return {}
+    aligned = [chosen.alignment.by_movie[tilt.movie or ""] for tilt in tilts]
+    return {
+        "rlnTomoXTilt": [f"{0:.6f}" for _ in aligned],
+        "rlnTomoYTilt": [f"{one.tilt_deg:.6f}" for one in aligned],
+        "rlnTomoZRot": [f"{one.axis_deg:.6f}" for one in aligned],
+        "rlnTomoXShiftAngst": [f"{one.offset_A[0]:.6f}" for one in aligned],
+        "rlnTomoYShiftAngst": [f"{one.offset_A[1]:.6f}" for one in aligned],
+    }
+
+
 def _image_columns(
     project: Project, rows: Sequence[tuple[Tilt, Record]], options: RelionOptions
 ) -> dict[str, list[str]]:
@@ -279,7 +295,7 @@ def _motion_columns(
     return columns
 
 
-def _shared_ctf(project: Project, series: TiltSeries, records: Sequence[Record]) -> dict[str, ImageCtf]:
+def shared_ctf(project: Project, series: TiltSeries, records: Sequence[Record]) -> dict[str, ImageCtf]:
     """Return what the series as a whole says of its movies' CTFs, where that was made from the fits of now."""
     found = read_series_ctf(project.out, series.name)
     images = {image.movie: image for image in found[0].images} if found else {}

@@ -1,26 +1,36 @@
 """WarpTools and M: the output folder is a processing folder of theirs; what it lacks is added here.
 
-``tomostar/TS.tomostar``, settings for frame series and tilt series, and the list of processed items. Movies' XML, averages, halves
-and masks stand where Warp has them already.
+``tomostar/TS.tomostar`` and ``warp_tiltseries/TS.xml``, settings for frame series and tilt series, and the list of processed items.
+Movies' XML, averages, halves and masks stand where Warp has them already.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from weft.io.atomic import write_text
+from weft.conventions import warp_hand_is_inverted
+from weft.errors import ItemFailed
+from weft.export.chosen import Chosen, only_aligned
+from weft.export.relion import ctf_columns, shared_ctf
+from weft.export.tomostar import movie_place
+from weft.io.atomic import write_bytes, write_text
+from weft.io.warpseriesxml import SeriesFacts, WarpTilt, series_xml
+from weft.io.warpxml import is_ours
 from weft.settings.warp import frames_settings_text, series_settings_text
 from weft.state.project import Project
 from weft.state.record import Record
 
-__all__ = ["FRAMES_SETTINGS", "SERIES_SETTINGS", "write_warp_project"]
+__all__ = ["FRAMES_SETTINGS", "SERIES_SETTINGS", "write_warp_project", "write_warp_series"]
 
 FRAMES_SETTINGS = "warp_frameseries.settings"
 SERIES_SETTINGS = "warp_tiltseries.settings"
+_SERIES_FOLDER = "warp_tiltseries"
 _THICKNESS_A = 1900.0  # of the tomogram; WarpTools' own tutorials take 1000 unbinned pixels of 1.9 Å
 _PROCESSED, _LEFT_OUT = 1, 5
 
@@ -42,12 +52,94 @@ def write_warp_project(project: Project) -> list[Path]:
     files = [out / FRAMES_SETTINGS, out / SERIES_SETTINGS, out / "processed_items.json"]
     write_text(files[0], frames)
     series = series_settings_text(
-        project.settings, data="tomostar", processing="warp_tiltseries", dimensions_px=_dimensions(records)
+        project.settings, data="tomostar", processing=_SERIES_FOLDER, dimensions_px=_dimensions(records)
     )
     write_text(files[1], series)
     items = [_item(record, is_dropped=name in dropped) for name, record in sorted(records.items())]
     write_text(files[2], json.dumps(items, indent=1) + "\n")
     return files
+
+
+def write_warp_series(project: Project, chosen: Chosen, hand: int) -> str:
+    """Write ``warp_tiltseries/TS.xml`` with the rows of the tomostar, unless another program has changed the one that is there.
+
+    Parameters
+    ----------
+    project : Project
+        Where it goes.
+    chosen : Chosen
+        What is used.
+    hand : int
+        +1 or -1.
+
+    Returns
+    -------
+    str
+        A warning if a file of another program was kept, else empty.
+
+    Raises
+    ------
+    ItemFailed
+        If a movie has no record.
+    """
+    chosen, _ = only_aligned(chosen)
+    name = chosen.series.name
+    path = project.out / _SERIES_FOLDER / f"{name}.xml"
+    if path.exists() and not is_ours(path.read_bytes()):
+        return f"{path}: was changed by another program and is kept as it is; delete it to have it written anew"
+    missing = [tilt.movie for tilt in chosen.used if tilt.movie not in chosen.records]
+    if missing:
+        raise ItemFailed(f"{name}: {missing[0]} has no record, so its CTF is unknown; `weft run` makes it")
+    write_bytes(path, series_xml(_warp_tilts(project, chosen), _series_facts(project, chosen, hand)))
+    return ""
+
+
+def _warp_tilts(project: Project, chosen: Chosen) -> list[WarpTilt]:
+    records = [chosen.records[tilt.movie or ""] for tilt in chosen.used]
+    shared = shared_ctf(project, chosen.series, records)
+    columns = ctf_columns(records, angles=[tilt.tilt_deg for tilt in chosen.used], shared=shared)
+    ctf = {label: [float(cell) for cell in cells] for label, cells in columns.items()}
+    nothing = [0.0] * len(records)
+    u, v, angle, phase = (
+        ctf.get(label, nothing) for label in ("rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle", "rlnPhaseShift")
+    )
+    known = chosen.alignment.by_movie if chosen.alignment is not None and chosen.is_aligned else {}
+    tilts = []
+    for index, tilt in enumerate(chosen.used):
+        aligned = known.get(tilt.movie or "")
+        tilts.append(
+            WarpTilt(
+                movie=movie_place(chosen, tilt),
+                tilt_deg=aligned.tilt_deg if aligned is not None else round(tilt.tilt_deg, 2),
+                axis_deg=aligned.axis_deg if aligned is not None else chosen.series.axis_deg or 0.0,
+                offset_A=aligned.offset_A if aligned is not None else (0.0, 0.0),
+                pre_exposure_e_A2=tilt.pre_exposure_e_A2 or 0.0,
+                defocus_A=0.5 * (u[index] + v[index]),
+                astigmatism_A=u[index] - v[index],
+                angle_deg=angle[index],
+                phase_shift_deg=phase[index],
+            )
+        )
+    return tilts
+
+
+def _series_facts(project: Project, chosen: Chosen, hand: int) -> SeriesFacts:
+    optics, record = project.settings.optics, chosen.records[chosen.used[0].movie or ""]
+    raw = record.movie.raw_pixel_size_A
+    x, y, z = (side * raw for side in _dimensions(chosen.records))
+    fits = [one.ctf.to_fit() for tilt in chosen.used if (one := chosen.records[tilt.movie or ""]).ctf is not None]
+    resolutions = [fit.resolution_A for fit in fits if fit.resolution_A]
+    return SeriesFacts(
+        is_inverted=warp_hand_is_inverted(hand),
+        pixel_size_A=record.average.pixel_size_A if record.average is not None else raw,
+        image_A=(record.movie.width * raw, record.movie.height * raw),
+        volume_A=(x, y, z),
+        voltage_kV=optics.voltage_kV,
+        cs_mm=optics.cs_mm,
+        amplitude_contrast=optics.amplitude_contrast,
+        resolution_A=statistics.median(resolutions) if resolutions else 0.0,
+        has_ctf=any(math.isfinite(fit.defocus_A) for fit in fits),
+    )
 
 
 def _dimensions(records: Mapping[str, Record]) -> tuple[int, int, int]:
@@ -68,8 +160,6 @@ def _item(record: Record, *, is_dropped: bool) -> dict[str, Any]:
         fit = record.ctf.to_fit().to_json()
         u, v, angle = fit["defocus_u_A"], fit["defocus_v_A"], fit["angle_deg"]
         if None not in {u, v, angle}:
-            import math
-
             delta = (u - v) / 1e4
             item["CTF"] = {
                 "Defocus": round((u + v) / 2e4, 4),

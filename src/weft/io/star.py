@@ -12,7 +12,7 @@ import gemmi
 from weft.errors import InputError
 from weft.io.atomic import write_text
 
-__all__ = ["Block", "Loop", "read_star", "star_text", "write_star"]
+__all__ = ["Block", "Loop", "find_named", "read_star", "star_text", "write_star"]
 
 _HEAD = "# version 50001"
 _QUOTED = " \t'\""
@@ -97,6 +97,11 @@ def read_star(path: Path) -> dict[str, Block]:
     if not any(block.values or block.loop for block in blocks.values()):
         raise InputError(f"{path.name}: holds no STAR data; it is empty or of another kind")
     return blocks
+
+
+def find_named(star: Path, name: str) -> Path | None:
+    """Return a file that a table names, None if it is not there: RELION's paths start at its project, above the table."""
+    return next((folder / name for folder in star.resolve().parents if (folder / name).is_file()), None)
 
 
 def star_text(blocks: Iterable[Block], *, head: str = _HEAD) -> str:

@@ -25,6 +25,8 @@ class TomostarRow:
         From +y, counter-clockwise.
     pre_exposure_e_A2 : float
         Before the tilt.
+    offset_A : tuple of float or None
+        The specimen's offset (x, y) on the image; None if it was not aligned.
     intensity : float or None
         Median of the average.
     masked_fraction : float or None
@@ -35,18 +37,23 @@ class TomostarRow:
     tilt_deg: float
     axis_deg: float
     pre_exposure_e_A2: float
+    offset_A: tuple[float, float] | None = None
     intensity: float | None = None
     masked_fraction: float | None = None
 
 
 def tomostar_text(rows: Sequence[TomostarRow]) -> str:
-    """Return the text of a list, rows in the order given; intensity and mask only if all rows have them."""
+    """Return the text of a list, rows in the order given; offsets, intensity and mask only if all rows have them."""
     columns = {
         "wrpMovieName": [row.movie for row in rows],
         "wrpAngleTilt": [f"{-row.tilt_deg:.2f}" for row in rows],
         "wrpAxisAngle": [f"{row.axis_deg:.3f}" for row in rows],
-        "wrpDose": [f"{row.pre_exposure_e_A2:.8g}" for row in rows],
     }
+    offsets = [row.offset_A for row in rows if row.offset_A is not None]
+    if rows and len(offsets) == len(rows):
+        columns["wrpAxisOffsetX"] = [f"{x:.3f}" for x, _ in offsets]
+        columns["wrpAxisOffsetY"] = [f"{y:.3f}" for _, y in offsets]
+    columns["wrpDose"] = [f"{row.pre_exposure_e_A2:.8g}" for row in rows]
     intensities = [row.intensity for row in rows if row.intensity is not None]
     masked = [row.masked_fraction for row in rows if row.masked_fraction is not None]
     if len(intensities) == len(masked) == len(rows):

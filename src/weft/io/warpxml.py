@@ -24,7 +24,17 @@ from weft.fields import CtfFit, MotionField
 from weft.io.atomic import write_bytes
 from weft.settings.schema import Settings
 
-__all__ = ["is_ours", "movie_xml", "selection_of", "write_movie_xml", "write_selection"]
+__all__ = [
+    "grid_rows",
+    "is_ours",
+    "movie_xml",
+    "options_rows",
+    "sealed",
+    "selection_of",
+    "value_text",
+    "write_movie_xml",
+    "write_selection",
+]
 
 _log = logging.getLogger(__name__)
 _DIGEST = re.compile(rb"<!-- weft sha256:([0-9a-f]{64}) -->\n")
@@ -111,17 +121,17 @@ def movie_xml(facts: Mapping[str, Any], settings: Settings, decision: str | None
     field = MotionField.from_json(facts["motion"]["field"]) if facts.get("motion") else None
     rows: Rows = ['<?xml version="1.0" encoding="utf-8"?>', _root(facts, fit, field, decision)]
     if fit is not None and is_fitted:
-        rows += _options("OptionsCTF", _ctf_options(facts, settings, fit))
+        rows += options_rows("OptionsCTF", _ctf_options(facts, settings, fit))
         rows += _curves(facts["ctf"].get("curves") or {}, fit)
-    rows += _options("CTF", _ctf(facts, settings, fit if is_fitted else None))
-    rows += _grid("GridCTF", np.array(fit.grid_A) / 1e4 if fit is not None and is_fitted else _flat(settings))
+    rows += options_rows("CTF", _ctf(facts, settings, fit if is_fitted else None))
+    rows += grid_rows("GridCTF", np.array(fit.grid_A) / 1e4 if fit is not None and is_fitted else _flat(settings))
     rows += _one_node("GridCTFDefocusDelta", fit.astigmatism_A / 1e4 if fit is not None and is_fitted else 0.0)
     rows += _one_node("GridCTFDefocusAngle", fit.angle_deg % 180 if fit is not None and is_fitted else 0.0)
     rows += _one_node("GridCTFCs", settings.optics.cs_mm)
     rows += _one_node("GridCTFPhase", fit.phase_shift_deg / 180 if fit is not None and is_fitted else 0.0)
     rows += _one_node("GridCTFDoming", 0.0)
     if field is not None:
-        rows += _options("OptionsMovement", _motion_options(facts, settings))
+        rows += options_rows("OptionsMovement", _motion_options(facts, settings))
         rows += _movement(field)
     for name in ("GridAngleX", "GridAngleY", "GridAngleZ", "GridDoseBfacs", "GridDoseBfacsDelta", "GridDoseBfacsAngle"):
         rows += _one_node(name, 0.0)
@@ -129,9 +139,14 @@ def movie_xml(facts: Mapping[str, Any], settings: Settings, decision: str | None
         _one_node("GridDoseWeights", 1.0) + _one_node("GridLocationBfacs", 0.0) + _one_node("GridLocationWeights", 1.0)
     )
     if facts.get("average"):
-        rows += _options("OptionsMovieExport", _export_options(facts, settings))
-    text = "\n".join([*rows, "</Movie>", ""]).encode()
-    return text + f"<!-- weft sha256:{_digest(text)} -->\n".encode()
+        rows += options_rows("OptionsMovieExport", _export_options(facts, settings))
+    return sealed("\n".join([*rows, "</Movie>", ""]))
+
+
+def sealed(text: str) -> bytes:
+    """Return a file's bytes with the line by which `is_ours` knows it."""
+    data = text.encode()
+    return data + f"<!-- weft sha256:{_digest(data)} -->\n".encode()
 
 
 def _digest(text: bytes) -> str:
@@ -145,9 +160,9 @@ def _root(facts: Mapping[str, Any], fit: CtfFit | None, field: MotionField | Non
         "DataDirectory": "" if folder == "." else folder,
         "UnselectFilter": "False",
         "UnselectManual": _SELECTED.get(decision or "", _UNSET).decode(),
-        "CTFResolutionEstimate": _text((fit.resolution_A if fit is not None else None) or 0.0),
-        "MeanFrameMovement": _text(_mean_frame_movement(field)),
-        "MaskPercentage": _text(100 * mask["masked_fraction"] if mask else -1.0),
+        "CTFResolutionEstimate": value_text((fit.resolution_A if fit is not None else None) or 0.0),
+        "MeanFrameMovement": value_text(_mean_frame_movement(field)),
+        "MaskPercentage": value_text(100 * mask["masked_fraction"] if mask else -1.0),
         "Bfactor": "0",
         "Weight": "1",
         "MagnificationCorrection": "1, 0, 0, 1",
@@ -178,7 +193,7 @@ def _common(facts: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
         "GainTranspose": given.gain_transpose,
         "DefectsPath": given.defects or "",
         "DefectsHash": "",
-        "Dimensions": f"{_text(movie['width'] * raw)},{_text(movie['height'] * raw)},{movie['frames']}",
+        "Dimensions": f"{value_text(movie['width'] * raw)},{value_text(movie['height'] * raw)},{movie['frames']}",
     }
 
 
@@ -276,10 +291,10 @@ def _movement(field: MotionField) -> Rows:
     """Return the four grids of movement; Warp's movement is the way back, -d."""
     path, nodes = -field.path_A, -field.nodes_A
     return [
-        *_grid("GridMovementX", path[:, None, None, 1]),
-        *_grid("GridMovementY", path[:, None, None, 0]),
-        *_grid("GridLocalMovementX", nodes[..., 1]),
-        *_grid("GridLocalMovementY", nodes[..., 0]),
+        *grid_rows("GridMovementX", path[:, None, None, 1]),
+        *grid_rows("GridMovementY", path[:, None, None, 0]),
+        *grid_rows("GridLocalMovementX", nodes[..., 1]),
+        *grid_rows("GridLocalMovementY", nodes[..., 0]),
     ]
 
 
@@ -303,23 +318,26 @@ def _curves(curves: Mapping[str, Sequence[float | None]], fit: CtfFit) -> Rows:
 
 
 def _points(points: Iterable[tuple[float, float]]) -> str:
-    return ";".join(f"{_text(x)}|{_text(y)}" for x, y in points)
+    return ";".join(f"{value_text(x)}|{value_text(y)}" for x, y in points)
 
 
-def _options(name: str, values: Mapping[str, Any]) -> Rows:
-    rows = [f"\t\t<Param Name={quoteattr(key)} Value={quoteattr(_text(value))} />" for key, value in values.items()]
+def options_rows(name: str, values: Mapping[str, Any]) -> Rows:
+    """Return an element with a ``Param`` for each value."""
+    rows = [
+        f"\t\t<Param Name={quoteattr(key)} Value={quoteattr(value_text(value))} />" for key, value in values.items()
+    ]
     return [f"\t<{name}>", *rows, f"\t</{name}>"]
 
 
 def _one_node(name: str, value: float) -> Rows:
-    return _grid(name, np.full((1, 1, 1), value))
+    return grid_rows(name, np.full((1, 1, 1), value))
 
 
-def _grid(name: str, values: Any) -> Rows:
+def grid_rows(name: str, values: Any) -> Rows:
     """Return a grid's element; values have shape (t, y, x), and x runs fastest."""
     depth, height, width = np.shape(values)
     nodes = [
-        f'\t\t<Node X="{x}" Y="{y}" Z="{t}" Value="{_text(float(values[t][y][x]))}" />'
+        f'\t\t<Node X="{x}" Y="{y}" Z="{t}" Value="{value_text(float(values[t][y][x]))}" />'
         for t in range(depth)
         for y in range(height)
         for x in range(width)
@@ -328,7 +346,7 @@ def _grid(name: str, values: Any) -> Rows:
     return [f"\t<{name} {sides}>", *nodes, f"\t</{name}>"]
 
 
-def _text(value: Any) -> str:
+def value_text(value: Any) -> str:
     """Return a value as Warp writes it: True and False, numbers with a point and without superfluous digits."""
     if isinstance(value, bool):
         return str(value)

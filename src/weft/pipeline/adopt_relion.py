@@ -13,7 +13,7 @@ from weft.errors import InputError
 from weft.export.motionstar import relion_displacement
 from weft.fields import MotionField
 from weft.io.names import stem_of
-from weft.io.star import Block, Loop, read_star
+from weft.io.star import Block, Loop, find_named, read_star
 from weft.settings.schema import OpticsSettings
 
 __all__ = ["RelionRow", "read_relion_rows"]
@@ -55,7 +55,7 @@ def read_relion_rows(star: Path, optics: OpticsSettings) -> Iterator[RelionRow |
         loop = block.loop
         if loop is not None and "rlnTomoTiltSeriesStarFile" in loop:
             for name in loop["rlnTomoTiltSeriesStarFile"]:
-                path = _found(star, name)
+                path = find_named(star, name)
                 if path is None:
                     yield f"{name}: is not there, although {star.name} names it"
                 else:
@@ -70,13 +70,13 @@ def read_relion_rows(star: Path, optics: OpticsSettings) -> Iterator[RelionRow |
 
 def _row(star: Path, loop: Loop, number: int, optics: OpticsSettings) -> RelionRow | str:
     average_name = loop["rlnMicrographName"][number]
-    average = _found(star, average_name)
+    average = find_named(star, average_name)
     name = stem_of(loop["rlnMicrographMovieName"][number] if "rlnMicrographMovieName" in loop else average_name)
     if average is None:
         return f"{name}: its average {average_name} is not there"
     motion = None
     if "rlnMicrographMetadata" in loop:
-        path = _found(star, loop["rlnMicrographMetadata"][number])
+        path = find_named(star, loop["rlnMicrographMetadata"][number])
         if path is None:
             return f"{name}: its motion {loop['rlnMicrographMetadata'][number]} is not there"
         try:
@@ -87,7 +87,9 @@ def _row(star: Path, loop: Loop, number: int, optics: OpticsSettings) -> RelionR
         motion = partial(_motion, blocks)
     halves = {"even": "rlnMicrographNameEven", "odd": "rlnMicrographNameOdd"}
     files = {
-        kind: path for kind, label in halves.items() if label in loop and (path := _found(star, loop[label][number]))
+        kind: path
+        for kind, label in halves.items()
+        if label in loop and (path := find_named(star, loop[label][number]))
     }
     resolution = float(loop["rlnCtfMaxResolution"][number]) if "rlnCtfMaxResolution" in loop else None
     is_told = resolution is not None and resolution < _WORST_A
@@ -137,8 +139,3 @@ def _without_local(blocks: dict[str, Block]) -> dict[str, Block]:
     general = blocks["general"]
     plain = Block("general", {**general.values, "rlnMotionModelVersion": "0"})
     return {**blocks, "general": plain}
-
-
-def _found(star: Path, name: str) -> Path | None:
-    """Return a file that a table names: RELION's paths start at its project, somewhere above the table."""
-    return next((folder / name for folder in star.resolve().parents if (folder / name).is_file()), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weft.series.alignment import read_alignment
 from weft.series.match import build_series
 from weft.series.store import read_series
 from weft.series.table import uses_of
@@ -54,7 +55,9 @@ def _series(project: Project, one: TiltSeries, *, is_imported: bool) -> SeriesOu
         axis_deg=one.axis_deg,
         axis_source=str(one.axis_source or ""),
         exposure_e_A2=whole,
-        is_aligned=any(folder.glob("*.xf")) or any(folder.glob("*.aln")),
+        is_aligned=read_alignment(project.out, one.name) is not None
+        or any(folder.glob("*.xf"))
+        or any(folder.glob("*.aln")),
         warnings=[str(warning) for warning in one.warnings],
         tilts=[
             TiltOut(
