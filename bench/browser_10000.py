@@ -3,22 +3,27 @@
     python bench/browser_10000.py [--folder /tmp/fake10k] [--series 244]
 
 Makes a project that looks processed (kept in --folder if given), starts `weft serve` on it, and drives Debian's
-Chromium. Figures are printed beside the targets of the design; nothing is asserted.
+Chromium. Figures are printed beside the targets of the design; nothing is asserted. Frames on a machine that others use
+are late now and then whatever the page does: the frames while nothing happens are measured in the same run, and the
+processor time of the longest task of the page's thread, which other programs do not lengthen.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "web"))
@@ -48,7 +53,7 @@ def main() -> None:
     print(f"{images} images")
     for name, (value, unit, target) in figures.items():
         verdict = "" if target is None else f"  target {target:g} {unit}  {'ok' if value <= target else 'ABOVE'}"
-        print(f"{name:44s} {value:9.1f} {unit}{verdict}")
+        print(f"{name:58s} {value:9.1f} {unit}{verdict}")
 
 
 def prepare(folder: Path, series: int) -> int:
@@ -73,13 +78,16 @@ def measure(folder: Path) -> dict[str, tuple[float, str, float | None]]:
             browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_ARGS)
             page = browser.new_page(viewport={"width": 1280, "height": 720})
             figures["first look: bar drawn (records read)"] = (first_paint(page, link)[1], "ms", None)
-            paint, bar = first_paint(page, link)
-            figures["first paint"] = (paint, "ms", 1500)
-            figures["all images in the bar"] = (bar, "ms", 1500)
+            until_quiet(link)
+            opened = sorted((first_paint(page, link) for _ in range(5)), key=lambda both: both[1])
+            figures["first paint, median of 5"] = (statistics.median(paint for paint, _ in opened), "ms", 1500)
+            figures["all images in the bar, median of 5"] = (opened[2][1], "ms", 1500)
+            figures["all images in the bar, slowest of 5"] = (opened[4][1], "ms", None)
             figures |= keys(page)
             figures |= filters(page)
             figures |= hovering(page)
             figures["browser memory (all processes)"] = (browser_memory(), "MB", 500)
+            figures |= processor_time(browser, page)
             browser.close()
         figures["server memory"] = (resident(server.pid), "MB", 300)
     finally:
@@ -108,10 +116,11 @@ def first_paint(page: Page, link: str) -> tuple[float, float]:
     while not page.evaluate("performance.getEntriesByName('weft:items').length") and time.monotonic() < deadline:
         page.wait_for_timeout(50)
     page.wait_for_timeout(1500)
-    return page.evaluate(
+    paint, bar = page.evaluate(
         """() => [performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0,
                   performance.getEntriesByName('weft:items')[0].startTime]"""
     )
+    return float(paint), float(bar)
 
 
 def keys(page: Page) -> dict[str, tuple[float, str, float | None]]:
@@ -154,22 +163,76 @@ def filters(page: Page) -> dict[str, tuple[float, str, float | None]]:
     return {"filter, slowest of 5": (max(found), "ms", 100), "sort, slowest of 3": (max(sorts), "ms", 100)}
 
 
-def hovering(page: Page) -> dict[str, tuple[float, str, float | None]]:
-    """Move the pointer along the bar and record the time of every frame."""
+def sweep(page: Page) -> None:
+    """Move the pointer along the bar."""
     box = page.get_by_test_id("bar").bounding_box()
     assert box is not None
-    page.wait_for_timeout(500)
-    page.evaluate(FRAMES)
     for number in range(200):
         page.mouse.move(box["x"] + 20 + number * (box["width"] - 40) / 200, box["y"] + 40)
     page.wait_for_timeout(300)
-    frames = page.evaluate("() => { window.__go = false; return window.__frames; }")
-    frames = sorted(frames[2:])
+
+
+def hovering(page: Page, *, rounds: int = 3) -> dict[str, tuple[float, str, float | None]]:
+    """Move the pointer along the bar on the Overview, and let it rest as long, in turn; every frame is timed."""
+    page.keyboard.press("g")
+    page.keyboard.press("o")
+    page.wait_for_timeout(1500)
+
+    def frames(act: Callable[[], None]) -> list[float]:
+        page.evaluate(FRAMES)
+        act()
+        timed: list[float] = page.evaluate("() => { window.__go = false; return window.__frames; }")
+        return timed[2:]
+
+    found: dict[str, tuple[float, str, float | None]] = {}
+    hover, idle = [], []
+    for _ in range(rounds):
+        page.mouse.move(300, 300)
+        idle.append(frames(lambda: page.wait_for_timeout(4000)))
+        hover.append(frames(lambda: sweep(page)))
+    for name, runs in (("nothing happens", idle), ("hover over the bar", hover)):
+        timed = sorted(value for run in runs for value in run)
+        for words, part in (("median", 0.5), ("95 %", 0.95), ("99 %", 0.99)):
+            found[f"{name}: frame, {words} of {len(timed)}"] = (timed[int(part * (len(timed) - 1))], "ms", None)
+        longest = [max(run) for run in runs]
+        target = 50.0 if name.startswith("hover") else None
+        found[f"{name}: longest frame, median of {rounds} runs"] = (statistics.median(longest), "ms", target)
+        found[f"{name}: longest frame of all"] = (max(longest), "ms", target)
+    return found
+
+
+def processor_time(browser: Browser, page: Page) -> dict[str, tuple[float, str, float | None]]:
+    """Return the processor time that the page's main thread takes while the pointer moves along the bar."""
+    browser.start_tracing(page=page, categories=["toplevel"])
+    sweep(page)
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    main = {(one["pid"], one["tid"]) for one in events if one.get("args", {}).get("name") == "CrRendererMain"}
+    tasks = [
+        one.get("tdur", 0) / 1000
+        for one in events
+        if one.get("ph") == "X" and one["name"].endswith("RunTask") and (one["pid"], one["tid"]) in main
+    ]
     return {
-        "hover over the bar: frame, median": (statistics.median(frames), "ms", None),
-        "hover over the bar: frame, 99 %": (frames[int(0.99 * (len(frames) - 1))], "ms", None),
-        "hover over the bar: longest frame": (frames[-1], "ms", 50),
+        "hover over the bar: CPU of 200 moves": (sum(tasks), "ms", None),
+        "hover over the bar: CPU of the longest task": (max(tasks), "ms", 50),
     }
+
+
+def until_quiet(link: str) -> None:
+    """Wait until the server has planned and judged: work in the background that a project needs once."""
+    address, token = link.split("#t=")
+
+    def ask(path: str) -> Any:
+        request = urllib.request.Request(f"{address}api/{path}", headers={"authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        with contextlib.suppress(TimeoutError):
+            if ask("project")["plan_counts"] and not ask("suggestions")["pending"]:
+                return
+        time.sleep(1)
 
 
 def browser_memory() -> float:

@@ -14,6 +14,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from weft.server.watching import FolderWatch
+
 __all__ = ["FIELDS", "RowCache", "row_of"]
 
 Row = dict[str, Any]
@@ -45,7 +47,8 @@ FIELDS = (
 _SCHEMA = (
     "create table if not exists row (name text primary key, size integer, mtime_ns integer, version integer, body text)"
 )
-_VERSION = 2
+_VERSION = 3
+_DIGITS = 6  # no measurement has more; shorter numbers travel faster
 
 
 def row_of(record: Mapping[str, Any]) -> Row:
@@ -67,7 +70,7 @@ def row_of(record: Mapping[str, Any]) -> Row:
     failure = record.get("failure")
     verdict, reason = _verdict({"motion": motion, "CTF": ctf, "mask": mask})
     sigma = (fit.get("sigma") or {}).get("defocus_A")
-    return {
+    numbers = {
         **_ctf_numbers(fit),
         "defocus_sigma_um": _scaled(sigma, 1e-4),
         "motion_A": motion.get("total_A"),
@@ -83,6 +86,9 @@ def row_of(record: Mapping[str, Any]) -> Row:
         "pixel_size_A": average.get("pixel_size_A"),
         "width": average.get("width"),
         "height": average.get("height"),
+    }
+    return {
+        **{key: _shortened(value) for key, value in numbers.items()},
         "verdict": verdict,
         "reason": reason,
         "failure": failure["message"] if failure else "",
@@ -119,6 +125,10 @@ def _scaled(value: float | None, factor: float) -> float | None:
     return None if value is None else round(value * factor, 5)
 
 
+def _shortened(value: Any) -> Any:
+    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
+
+
 class RowCache:
     """Reads the records of a project as rows, each record only when its file changed.
 
@@ -136,10 +146,14 @@ class RowCache:
         self._folder = out / "records"
         self._database = out / "cache" / "rows.sqlite"
         self._rows: dict[str, tuple[int, int, Row]] = {}
+        self._plain: dict[str, Row] = {}
+        self._watch = FolderWatch()
         self._is_loaded = False
 
     def refresh(self) -> tuple[dict[str, Row], set[str]]:
-        """Return all rows by name and the names whose rows changed since the last call."""
+        """Return all rows by name and the names whose rows changed since the last call; the same mapping if none did."""
+        if not self._watch.is_due([self._folder]):
+            return self._plain, set()
         if not self._is_loaded:
             self._load()
         present, fresh = {}, {}
@@ -155,7 +169,9 @@ class RowCache:
         self._rows = present
         if fresh or gone:
             self._save(fresh, gone)
-        return {name: entry[2] for name, entry in present.items()}, set(fresh) | gone
+        if fresh or gone or len(self._plain) != len(present):
+            self._plain = {name: entry[2] for name, entry in present.items()}
+        return self._plain, set(fresh) | gone
 
     def version(self, name: str) -> int:
         """Return a number that changes when the record does; 0 without a record."""

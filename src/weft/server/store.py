@@ -6,6 +6,7 @@ that the command line, other machines and a second page are seen within a second
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 import time
@@ -18,6 +19,7 @@ from typing import Any
 from weft.errors import MissingError, WeftError
 from weft.server.names import guess_series
 from weft.server.rows import FIELDS, Row, RowCache
+from weft.server.watching import FolderWatch, folder_of_pattern
 from weft.settings.file import SETTINGS_FILE
 from weft.state import decisions
 from weft.state.project import Project
@@ -171,6 +173,9 @@ class Store:
         self._settings_error = ""
         self._cache = RowCache(self._project.out)
         self._movies: dict[str, list[Path]] = {}
+        self._movie_folder = FolderWatch()
+        self._names: tuple[Any, Any, tuple[str, ...]] = (None, None, ())
+        self._basis: tuple[Any, ...] = ()
         self._looked = -1e9
         self._series_stamp: Any = None
         self._places: dict[str, Place] = {}
@@ -179,7 +184,7 @@ class Store:
         self._plan: Mapping[str, tuple[str, str]] = {}
         self._running: frozenset[str] = frozenset()
         self._snapshot = Snapshot()
-        self._columns: tuple[int, bytes] = (-1, b"")
+        self._columns: tuple[int, bytes, bytes] = (-1, b"", b"")
 
     @property
     def project(self) -> Project:
@@ -216,16 +221,16 @@ class Store:
 
     def set_running(self, names: Iterable[str]) -> None:
         """Take the names of the movies that a run has in hand."""
-        self._running = frozenset(names)
+        fresh = frozenset(names)
+        self._running = self._running if fresh == self._running else fresh
 
-    def columns(self) -> bytes:
-        """Return the snapshot's columns as JSON, made once for each revision."""
+    def columns(self, *, compressed: bool = False) -> bytes:
+        """Return the snapshot's columns as JSON, made (and compressed with gzip) once for each revision."""
         snapshot = self._snapshot
-        revision, body = self._columns
-        if revision != snapshot.revision:
+        if self._columns[0] != snapshot.revision:
             body = json.dumps(snapshot.columns(), separators=(",", ":"), ensure_ascii=False).encode()
-            self._columns = (snapshot.revision, body)
-        return body
+            self._columns = (snapshot.revision, body, gzip.compress(body, 1))
+        return self._columns[2 if compressed else 1]
 
     def refresh(self, *, look: bool = False) -> tuple[Snapshot, set[str], bool]:
         """Look at the files and return the snapshot, the names that changed and whether any came or went.
@@ -239,11 +244,14 @@ class Store:
             self._refresh_settings()
             rows, fresh = self._cache.refresh()
             self._look_for_movies(force=look)
-            names = tuple(sorted({*self._movies, *rows}))
+            names = self._all_names(rows)
             self._refresh_places(names)
             self._refresh_decisions()
-            states, reasons = self._states(names, rows)
             old = self._snapshot
+            basis = (names, rows, self._places, self._decisions, self._plan, self._running, self._project)
+            if not self._is_new(basis):
+                return old, set(), False
+            states, reasons = self._states(names, rows)
             new = Snapshot(
                 revision=old.revision + 1,
                 names=names,
@@ -278,10 +286,28 @@ class Store:
         self._project, self._looked = project, -1e9
 
     def _look_for_movies(self, *, force: bool) -> None:
-        now = time.monotonic()
-        if force or now - self._looked > _LOOK_FOR_MOVIES_S:
-            self._movies = self._project.found_movies()
-            self._looked = time.monotonic()
+        if not force and time.monotonic() - self._looked <= _LOOK_FOR_MOVIES_S:
+            return
+        folder = folder_of_pattern(self.folder, self._project.settings.input.movies)
+        is_due = folder is None or self._movie_folder.is_due([folder])
+        if is_due or force or self._looked < 0:
+            found = self._project.found_movies()
+            self._movies = self._movies if found == self._movies else found
+        self._looked = time.monotonic()
+
+    def _all_names(self, rows: Mapping[str, Row]) -> tuple[str, ...]:
+        """Return the names of all movies, sorted; the same tuple while nothing came or went."""
+        movies, before, names = self._names
+        if movies is not self._movies or before is not rows:
+            fresh = tuple(sorted({*self._movies, *rows}))
+            names = names if fresh == names else fresh
+            self._names = (self._movies, rows, names)
+        return names
+
+    def _is_new(self, basis: tuple[Any, ...]) -> bool:
+        """Whether anything that the states depend on is another object than at the last look."""
+        before, self._basis = self._basis, basis
+        return len(before) != len(basis) or any(a is not b for a, b in zip(before, basis, strict=True))
 
     def _refresh_places(self, names: tuple[str, ...]) -> None:
         stamp = (_stamp(self._project.out / "series", folder=True), names)

@@ -6,13 +6,14 @@ import { signed } from "../lib/format";
 import { mark } from "../lib/marks";
 import { TriState } from "../parts/tristate";
 import { decide, toggleDrop } from "../state/decisions";
-import { barMetric, METRICS, metricOf } from "../state/metrics";
-import { forgetAhead, peekAny, want } from "../state/previews";
+import { barMetric, METRICS } from "../state/metrics";
+import { glanceAt } from "../state/previews";
 import { go, orderBy, searchText } from "../state/route";
 import { counts, current, hovered, position, revision, searchProblem, select, step, table, view } from "../state/store";
 import type { Order } from "../state/table";
 import { palette } from "../state/theme";
-import { BAR_PX, type BarState, drawBase, drawTop } from "./draw";
+import { placeMark } from "../parts/pointmark";
+import { BAR_PX, type BarState, drawBase, drawRunning, drawTop, markBox } from "./draw";
 import { HoverCard } from "./hover";
 import { type BarLayout, layoutBar, positionAt } from "./layout";
 
@@ -128,47 +129,46 @@ function Cells() {
     return () => observer.disconnect();
   }, []);
 
-  const base = useRef<OffscreenCanvas | null>(null);
+  const base = useRef<HTMLCanvasElement>(null);
+  const pointer = useRef<HTMLDivElement>(null);
   const drawn = useSignal(0);
 
   const stateNow = (): BarState => ({
-    table: table.peek(), view: view.value, position: position.value,
-    hover: hover.value >= 0 ? hover.value : hovered.value >= 0 ? view.value.indexOf(hovered.value) : -1,
-    range: range.value, metric: barMetric.value, phase: phase.value,
+    table: table.peek(), view: view.value, position: position.value, range: range.value, metric: barMetric.value, phase: phase.peek(),
   });
 
   // cells: when images, decisions or the order change
   useSignalEffect(() => {
     revision.value;
-    const element = canvas.current;
-    const [wide, seen, metric, moved] = [width.value, view.value, barMetric.value, phase.value];
-    if (!element || wide === 0) return;
-    layout.current = layoutBar(seen, table.value.series, wide);
-    const ratio = devicePixelRatio || 1;
-    element.width = Math.round(wide * ratio);
-    element.height = Math.round(BAR_PX * ratio);
-    base.current = new OffscreenCanvas(element.width, element.height);
-    const context = base.current.getContext("2d") as OffscreenCanvasRenderingContext2D;
-    context.scale(ratio, ratio);
-    const state = { table: table.value, view: seen, position: -1, hover: -1, range: null, metric, phase: moved };
-    drawBase(context, layout.current, state, palette());
+    const wide = width.value;
+    const state = stateNow();
+    if (wide === 0) return;
+    layout.current = layoutBar(state.view, table.value.series, wide);
+    const context = sized(base.current, wide);
+    if (context) drawBase(context, layout.current, state, palette());
     drawn.value = drawn.peek() + 1;
     mark("bar");
   });
 
-  // marks: when the pointer or the current image move
+  // names of series, range, current image
   useSignalEffect(() => {
     drawn.value;
     const state = stateNow();
-    const element = canvas.current;
-    if (!element || !base.current || !layout.current) return;
-    const context = element.getContext("2d") as CanvasRenderingContext2D;
-    const ratio = devicePixelRatio || 1;
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.clearRect(0, 0, element.width, element.height);
-    context.drawImage(base.current, 0, 0);
-    context.scale(ratio, ratio);
-    drawTop(context, layout.current, state, palette());
+    const context = sized(canvas.current, width.value);
+    if (context && layout.current) drawTop(context, layout.current, state, palette());
+  });
+
+  // the pointer's mark moves by itself: nothing is drawn again
+  useSignalEffect(() => {
+    drawn.value;
+    const place = hover.value >= 0 ? hover.value : hovered.value >= 0 ? view.value.indexOf(hovered.value) : -1;
+    placeMark(pointer.current, layout.current && place >= 0 ? markBox(layout.current, place) : null);
+  });
+
+  useSignalEffect(() => {
+    const moved = phase.value;
+    const context = base.current?.getContext("2d");
+    if (context && layout.current) drawRunning(context, layout.current, { ...stateNow(), phase: moved }, palette());
   });
 
   // stripes of running cells move, unless motion is unwanted
@@ -189,10 +189,7 @@ function Cells() {
     pointerX.value = event.clientX;
     const index = view.value[place];
     hovered.value = index ?? -1;
-    if (index !== undefined && !peekAny(index)) {
-      forgetAhead();
-      want(index, 256, 1);
-    }
+    if (index !== undefined) glanceAt(index);
     if (drag.current && place !== drag.current.from) drag.current.moved = true;
     if (drag.current?.moved) {
       range.value = [Math.min(place, drag.current.from), Math.max(place, drag.current.from)];
@@ -215,9 +212,10 @@ function Cells() {
     else select(index);
   };
 
-  const metric = metricOf(barMetric.value);
   return (
     <div class="bar-hold">
+      <canvas ref={base} class="bar-canvas under" style={{ height: `${BAR_PX}px` }} aria-hidden="true" />
+      <div ref={pointer} class="mark box" />
       <canvas
         ref={canvas} class="bar-canvas" style={{ height: `${BAR_PX}px` }} tabIndex={0} role="slider" data-testid="bar"
         aria-label="Images" aria-valuemin={1} aria-valuemax={Math.max(1, view.value.length)} aria-valuenow={Math.max(1, position.value + 1)}
@@ -227,9 +225,21 @@ function Cells() {
         onPointerLeave={() => { hover.value = -1; hovered.value = -1; }}
         onWheel={(event) => step(event.deltaY > 0 ? 1 : -1)}
       />
-      <HoverCard place={hover} x={pointerX} layout={layout} metric={metric} />
+      <HoverCard place={hover} x={pointerX} layout={layout} />
     </div>
   );
+}
+
+/** The context of a canvas as wide as the bar, scaled to CSS pixels. */
+function sized(element: HTMLCanvasElement | null, wide: number): CanvasRenderingContext2D | null {
+  if (!element || wide === 0) return null;
+  const ratio = devicePixelRatio || 1;
+  const [across, down] = [Math.round(wide * ratio), Math.round(BAR_PX * ratio)];
+  if (element.width !== across) element.width = across;
+  if (element.height !== down) element.height = down;
+  const context = element.getContext("2d") as CanvasRenderingContext2D;
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  return context;
 }
 
 function valueText(): string {

@@ -15,7 +15,6 @@ export interface BarState {
   table: Table;
   view: Uint32Array;
   position: number;
-  hover: number;
   range: readonly [number, number] | null;
   metric: string;
   phase: number;
@@ -60,11 +59,31 @@ export function drawBase(canvas: Canvas, layout: BarLayout, state: BarState, col
   drawMetric(canvas, layout, state, colours);
 }
 
-/** What follows the pointer and the keys: drawn over a copy of the base. */
+/** What follows the keys: names of the series, the range, the current image. The pointer's mark is an element of its own. */
 export function drawTop(canvas: Canvas, layout: BarLayout, state: BarState, colours: Palette): void {
+  canvas.clearRect(0, 0, layout.width, BAR_PX);
   drawLabels(canvas, layout, state, colours);
   drawRange(canvas, layout, state, colours);
-  drawMarks(canvas, layout, state, colours);
+  drawMark(canvas, layout, state, colours);
+}
+
+/** Move the stripes of running cells, where cells are wide enough to show stripes. */
+export function drawRunning(canvas: Canvas, layout: BarLayout, state: BarState, colours: Palette): void {
+  if (layout.pitch < 3) return;
+  const width = cellWidth(layout);
+  for (let p = 0; p < state.view.length; p++) {
+    if (lookOf(state.table, state.view[p] as number) !== Look.Running) continue;
+    const x = layout.left[p] as number;
+    canvas.clearRect(x, CELLS_Y, width, CELLS_PX);
+    drawCell(canvas, x, width, Look.Running, colours, state.phase);
+  }
+}
+
+/** Where the frame around a cell is, in CSS pixels of the bar. */
+export function markBox(layout: BarLayout, place: number): { x: number; y: number; width: number; height: number } {
+  const width = Math.max(3, layout.pitch - 1);
+  const x = (layout.left[place] as number) - (width === 3 ? 1 : 0.5);
+  return { x: x - 1, y: CELLS_Y - 2, width: width + 1.5, height: CELLS_PX + 4 };
 }
 
 function drawLabels(canvas: Canvas, layout: BarLayout, state: BarState, colours: Palette): void {
@@ -97,7 +116,7 @@ function drawRange(canvas: Canvas, layout: BarLayout, state: BarState, colours: 
 }
 
 function drawCells(canvas: Canvas, layout: BarLayout, state: BarState, colours: Palette): void {
-  const width = Math.max(2, layout.pitch - (layout.pitch >= 6 ? 2 : 1));
+  const width = cellWidth(layout);
   for (let p = 0; p < state.view.length; p++) {
     const at = state.view[p] as number;
     const x = layout.left[p] as number;
@@ -107,6 +126,10 @@ function drawCells(canvas: Canvas, layout: BarLayout, state: BarState, colours: 
       canvas.fillRect(x, CELLS_Y + CELLS_PX + 1, width, 1.5);
     }
   }
+}
+
+function cellWidth(layout: BarLayout): number {
+  return Math.max(2, layout.pitch - (layout.pitch >= 6 ? 2 : 1));
 }
 
 export function drawCell(
@@ -205,16 +228,12 @@ function drawSuspects(canvas: Canvas, layout: BarLayout, state: BarState, colour
   }
 }
 
-function drawMarks(canvas: Canvas, layout: BarLayout, state: BarState, colours: Palette): void {
-  const { view } = state;
-  for (const [p, colour] of [[state.hover, colours.muted], [state.position, colours.text]] as const) {
-    if (p < 0 || p >= view.length) continue;
-    const width = Math.max(3, layout.pitch - 1);
-    const x = (layout.left[p] as number) - (width === 3 ? 1 : 0.5);
-    canvas.strokeStyle = colour;
-    canvas.lineWidth = 1.5;
-    canvas.strokeRect(x - 1, CELLS_Y - 2, width + 1.5, CELLS_PX + 4);
-  }
+function drawMark(canvas: Canvas, layout: BarLayout, state: BarState, colours: Palette): void {
+  if (state.position < 0 || state.position >= state.view.length) return;
+  const box = markBox(layout, state.position);
+  canvas.strokeStyle = colours.text;
+  canvas.lineWidth = 1.5;
+  canvas.strokeRect(box.x, box.y, box.width, box.height);
 }
 
 function drawMetric(canvas: Canvas, layout: BarLayout, state: BarState, colours: Palette): void {

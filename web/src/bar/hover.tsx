@@ -1,10 +1,10 @@
 /** The card above the bar: a look at the image under the pointer, and a lens on its neighbours. */
 
-import { type Signal, useSignalEffect } from "@preact/signals";
+import { type Signal, useComputed, useSignalEffect } from "@preact/signals";
 import { type RefObject } from "preact";
 import { useRef } from "preact/hooks";
 import { fixed, signed } from "../lib/format";
-import type { Metric } from "../state/metrics";
+import { barMetric, metricOf } from "../state/metrics";
 import { arrivals, peekAny } from "../state/previews";
 import { revision, table, view } from "../state/store";
 import { palette } from "../state/theme";
@@ -15,42 +15,53 @@ interface Props {
   place: Signal<number>;
   x: Signal<number>;
   layout: RefObject<BarLayout | null>;
-  metric: Metric;
 }
 
 const WIDTH = 276;
 const RATIO = Math.min(2, Math.max(1, Math.round(devicePixelRatio || 1)));
 
-export function HoverCard({ place, x, layout, metric }: Props) {
+/** Texts are bound to signals and pictures drawn by effects: moving from cell to cell renders nothing anew. */
+export function HoverCard({ place, x, layout }: Props) {
+  const card = useRef<HTMLDivElement>(null);
   const picture = useRef<HTMLCanvasElement>(null);
   const lens = useRef<HTMLCanvasElement>(null);
-  const at = view.value[place.value];
-
-  useSignalEffect(() => {
-    arrivals.value;
-    const index = view.value[place.value];
-    if (index !== undefined && picture.current) drawPreview(picture.current, index);
-    if (lens.current) drawLens(lens.current, place.value);
+  const at = useComputed(() => (place.value < 0 ? -1 : (view.value[place.value] ?? -1)));
+  const isShown = useComputed(() => at.value >= 0);
+  const name = useComputed(() => table.value.names[at.value] ?? "");
+  const tilt = useComputed(() => signed(table.value.number(at.value, "tilt_deg"), 1, "°"));
+  const line = useComputed(() => {
+    revision.value;
+    const metric = metricOf(barMetric.value);
+    const now = table.value;
+    return `${now.word(at.value)} · ${metric.label} ${fixed(now.number(at.value, metric.key), metric.digits, metric.unit)}`;
+  });
+  const reason = useComputed(() => {
+    revision.value;
+    const now = table.value;
+    return now.decisionReasons.get(at.value) || now.suspects.get(at.value) || now.reasons.get(at.value) || "";
   });
 
-  if (at === undefined || place.value < 0) return null;
-  revision.value;
-  const now = table.value;
-  const left = Math.min(innerWidth - WIDTH - 8, Math.max(8, x.value - WIDTH / 2));
-  const isNarrow = (layout.current?.pitch ?? 9) < 6;
-  const reason = now.decisionReasons.get(at) || now.suspects.get(at) || now.reasons.get(at);
+  useSignalEffect(() => {
+    if (!isShown.value || !card.current) return;
+    const left = Math.min(innerWidth - WIDTH - 8, Math.max(8, x.value - WIDTH / 2));
+    card.current.style.transform = `translateX(${Math.round(left)}px)`;
+  });
+  useSignalEffect(() => {
+    arrivals.value;
+    if (picture.current && at.value >= 0) drawPreview(picture.current, at.value);
+  });
+  useSignalEffect(() => {
+    if (lens.current && at.value >= 0) drawLens(lens.current, place.value);
+  });
+
+  if (!isShown.value) return null;
   return (
-    <div class="hover-card" style={{ transform: `translateX(${Math.round(left)}px)` }} data-testid="hover-card">
+    <div ref={card} class="hover-card" data-testid="hover-card">
       <canvas ref={picture} width={256 * RATIO} height={248 * RATIO} />
-      {isNarrow && <canvas ref={lens} class="lens" width={512} height={44} />}
-      <div class="title">
-        <span>{now.names[at]}</span>
-        <span>{signed(now.number(at, "tilt_deg"), 1, "°")}</span>
-      </div>
-      <div class="line">
-        {now.word(at)} · {metric.label} {fixed(now.number(at, metric.key), metric.digits, metric.unit)}
-      </div>
-      {reason && <div class="line">{reason}</div>}
+      {(layout.current?.pitch ?? 9) < 6 && <canvas ref={lens} class="lens" width={512} height={44} />}
+      <div class="title"><span>{name}</span><span>{tilt}</span></div>
+      <div class="line">{line}</div>
+      <div class="line">{reason}</div>
     </div>
   );
 }

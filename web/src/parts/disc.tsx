@@ -5,6 +5,7 @@ import { useRef } from "preact/hooks";
 import { current, hovered, revision, select, table, view } from "../state/store";
 import { DROP } from "../state/table";
 import { palette, theme } from "../state/theme";
+import { PointMark, type PointPlace } from "./pointmark";
 
 const SIZE = 236;
 
@@ -29,10 +30,13 @@ export function Disc() {
     top();
   });
   useSignalEffect(() => {
-    hovered.value;
     current.value;
     top();
   });
+  const pointed = (): PointPlace | null => {
+    const at = hovered.value;
+    return (at >= 0 && spots.current.find((one) => one.at === at)) || null;
+  };
   function top(): void {
     const context = canvas.current?.getContext("2d");
     if (!context || !base.current) return;
@@ -40,16 +44,13 @@ export function Disc() {
     context.clearRect(0, 0, SIZE * ratio, SIZE * ratio);
     context.drawImage(base.current, 0, 0);
     context.scale(ratio, ratio);
-    const colours = palette();
-    for (const [at, colour] of [[current.value, colours.text], [hovered.value, colours.amber]] as const) {
-      const spot = spots.current.find((one) => one.at === at);
-      if (!spot) continue;
-      context.strokeStyle = colour;
-      context.lineWidth = 1.5;
-      context.beginPath();
-      context.arc(spot.x, spot.y, 5, 0, 7);
-      context.stroke();
-    }
+    const spot = spots.current.find((one) => one.at === current.value);
+    if (!spot) return;
+    context.strokeStyle = palette().text;
+    context.lineWidth = 1.5;
+    context.beginPath();
+    context.arc(spot.x, spot.y, 5, 0, 7);
+    context.stroke();
   }
   const near = (event: PointerEvent): number => {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
@@ -63,13 +64,16 @@ export function Disc() {
     return best;
   };
   return (
-    <canvas
-      ref={canvas} width={SIZE * ratio} height={SIZE * ratio} style={{ width: `${SIZE}px`, height: `${SIZE}px`, display: "block", margin: "0 auto" }}
+    <div class="plot-hold" style={{ width: `${SIZE}px`, margin: "0 auto" }}>
+      <canvas
+      ref={canvas} width={SIZE * ratio} height={SIZE * ratio} style={{ width: `${SIZE}px`, height: `${SIZE}px`, display: "block" }}
       role="img" aria-label="Astigmatism of all images on view"
       onPointerMove={(event) => { hovered.value = near(event); }}
       onPointerLeave={() => { hovered.value = -1; }}
       onClick={() => { if (hovered.value >= 0) select(hovered.value); }}
     />
+    <PointMark place={pointed} />
+    </div>
   );
 }
 
@@ -99,17 +103,21 @@ function paint(context: OffscreenCanvasRenderingContext2D): Spot[] {
   context.textAlign = "center";
   context.fillText(`${most.toFixed(2)} µm`, middle, SIZE - 3);
   const spots: Spot[] = [];
-  const dot = seen.length > 2000 ? 1 : 1.8;
+  const dot = seen.length > 2000 ? 0.75 : 1.8;
+  const hues = Array.from({ length: 64 }, (_, step) => `hsl(${325 - (115 * step) / 63} 70% ${theme.value === "dark" ? 66 : 45}%)`);
   seen.forEach((at, p) => {
     const m = Math.min(1.05, (size[at] as number) / most);
     const turn = (2 * (angle[at] as number) * Math.PI) / 180;
     if (Number.isNaN(m) || Number.isNaN(turn)) return;
     const [x, y] = [middle + m * radius * Math.cos(turn), middle - m * radius * Math.sin(turn)];
     const part = p / Math.max(1, seen.length - 1);
-    context.fillStyle = now.decision[at] === DROP ? colours.faint : `hsl(${325 - 115 * part} 70% ${theme.value === "dark" ? 66 : 45}%)`;
-    context.beginPath();
-    context.arc(x, y, dot, 0, 7);
-    context.fill();
+    context.fillStyle = now.decision[at] === DROP ? colours.faint : (hues[Math.round(part * (hues.length - 1))] as string);
+    if (seen.length > 2000) context.fillRect(x - dot, y - dot, 2 * dot, 2 * dot);
+    else {
+      context.beginPath();
+      context.arc(x, y, dot, 0, 7);
+      context.fill();
+    }
     spots.push({ at, x, y });
   });
   return spots;

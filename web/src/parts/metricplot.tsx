@@ -6,9 +6,10 @@ import { spread } from "../bar/draw";
 import { fixed } from "../lib/format";
 import type { Metric } from "../state/metrics";
 import { setLimit, thresholds } from "../state/rules";
-import { current, hovered, revision, select, table, view } from "../state/store";
+import { current, hovered, hoveredPlace, position, revision, select, table, view } from "../state/store";
 import { DROP } from "../state/table";
 import { palette, theme } from "../state/theme";
+import { PointMark, type PointPlace } from "./pointmark";
 
 export type Axis = "index" | "tilt";
 
@@ -65,11 +66,18 @@ export function MetricPlot({ metric, axis }: { metric: Metric; axis: Axis }) {
     drawBase();
   });
   useSignalEffect(() => {
-    hovered.value;
     current.value;
     thresholds.value;
     drawTop();
   });
+  const pointed = (): PointPlace | null => {
+    const now = scale.current;
+    const [at, p] = [hovered.value, hoveredPlace.value];
+    const value = table.value.number(at, metric.key);
+    if (!now || p < 0 || p >= now.x.length || value === null) return null;
+    const text = `${table.value.names[at]}  ${fixed(value, metric.digits, metric.unit)}`;
+    return { x: now.x[p] as number, y: toY(now, value), text, width: now.width };
+  };
 
   const near = (event: PointerEvent): number => {
     const now = scale.current;
@@ -84,7 +92,8 @@ export function MetricPlot({ metric, axis }: { metric: Metric; axis: Axis }) {
     return now.low + part * (now.high - now.low);
   };
   return (
-    <canvas
+    <div class="plot-hold">
+      <canvas
       ref={canvas} style={{ height: `${HEIGHT}px` }} role="img" aria-label={`${metric.label} of all images on view`}
       onPointerMove={(event) => {
         if (held.current && scale.current) setLimit(metric.key, held.current, round(valueAt(event), scale.current));
@@ -108,6 +117,8 @@ export function MetricPlot({ metric, axis }: { metric: Metric; axis: Axis }) {
       }}
       onPointerLeave={() => { hovered.value = -1; }}
     />
+    <PointMark place={pointed} />
+    </div>
   );
 }
 
@@ -193,29 +204,14 @@ function paintTop(context: CanvasRenderingContext2D, scale: Scale, metric: Metri
     context.fillRect(PAD.left, y - 0.75, scale.width - PAD.left - PAD.right, 1.5);
     context.fillRect(scale.width - PAD.right - 16, y - 4, 16, 8);
   }
-  const values = table.value.column(metric.key);
-  for (const [at, colour] of [[current.value, colours.text], [hovered.value, colours.amber]] as const) {
-    const p = at >= 0 ? view.value.indexOf(at) : -1;
-    const value = values[at] as number;
-    if (p < 0 || Number.isNaN(value)) continue;
-    const [x, y] = [scale.x[p] as number, toY(scale, value)];
-    context.strokeStyle = colour;
-    context.lineWidth = 1.5;
-    context.beginPath();
-    context.arc(x, y, 4.5, 0, 7);
-    context.stroke();
-    if (at !== hovered.value) continue;
-    const text = `${table.value.names[at]}  ${fixed(value, metric.digits, metric.unit)}`;
-    context.font = "12px system-ui, sans-serif";
-    const wide = context.measureText(text).width;
-    const left = Math.min(scale.width - wide - 14, Math.max(PAD.left, x + 10));
-    context.fillStyle = colours.raised;
-    context.fillRect(left - 5, 3, wide + 10, 19);
-    context.fillStyle = colours.text;
-    context.textAlign = "left";
-    context.textBaseline = "middle";
-    context.fillText(text, left, 13);
-  }
+  const place = position.value;
+  const value = table.value.number(current.value, metric.key);
+  if (place < 0 || place >= scale.x.length || value === null) return;
+  context.strokeStyle = colours.text;
+  context.lineWidth = 1.5;
+  context.beginPath();
+  context.arc(scale.x[place] as number, toY(scale, value), 4.5, 0, 7);
+  context.stroke();
 }
 
 function toY(scale: Scale, value: number): number {

@@ -3,6 +3,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { palette, type Palette, theme } from "../state/theme";
+import { PointMark, type PointPlace } from "./pointmark";
 
 export interface Line {
   label: string;
@@ -32,6 +33,8 @@ export interface PlotProps {
   /** Drawn under or over the lines, in canvas pixels, with helpers from uPlot. */
   under?: (plot: uPlot, context: CanvasRenderingContext2D, colours: Palette) => void;
   over?: (plot: uPlot, context: CanvasRenderingContext2D, colours: Palette) => void;
+  /** The point to mark, in the plot's values; reads signals. */
+  pointed?: () => readonly [x: number, y: number] | null;
   onHover?: (index: number | null, plot: uPlot) => void;
   onClick?: (index: number) => void;
   /** Places on the x axis that can be dragged. */
@@ -73,7 +76,18 @@ export function Plot(props: PlotProps) {
     plot.current?.redraw(false);
   });
 
-  return <div ref={box} class="plot" role="img" aria-label={props.label} style={{ height: props.height ? `${props.height}px` : "100%" }} />;
+  const place = (): PointPlace | null => {
+    const found = latest.current.pointed?.();
+    const now = plot.current;
+    if (!found || !now) return null;
+    return { x: now.over.offsetLeft + now.valToPos(found[0], "x"), y: now.over.offsetTop + now.valToPos(found[1], "y") };
+  };
+  return (
+    <div class="plot-hold" style={{ height: props.height ? `${props.height}px` : "100%" }}>
+      <div ref={box} class="plot" role="img" aria-label={props.label} style={{ height: "100%" }} />
+      {props.pointed && <PointMark place={place} />}
+    </div>
+  );
 }
 
 function sizeOf(element: HTMLElement, props: PlotProps): { width: number; height: number } {

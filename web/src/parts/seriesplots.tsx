@@ -12,6 +12,7 @@ const SHOWN = ["defocus_um", "resolution_A", "motion_A", "mean_e", "masked_perce
 
 export function SeriesPlots({ members }: { members: readonly number[] }) {
   revision.value;
+  current.value;
   const now = table.value;
   const tilts = members.map((at) => now.number(at, "tilt_deg"));
   const isByTilt = tilts.some((tilt) => tilt !== null);
@@ -33,16 +34,19 @@ export function SeriesPlots({ members }: { members: readonly number[] }) {
               onHover={(index) => { hovered.value = index === null ? -1 : (members[index] ?? -1); }}
               onClick={(index) => select(members[index] as number)}
               over={(plot, context, colours) => {
-                for (const [at, colour] of [[current.value, colours.text], [hovered.value, colours.amber]] as const) {
-                  const place = members.indexOf(at);
-                  const value = values[place];
-                  if (place < 0 || value === null || value === undefined) continue;
-                  context.strokeStyle = colour;
-                  context.lineWidth = 1.5 * devicePixelRatio;
-                  context.beginPath();
-                  context.arc(plot.valToPos(x[place] as number, "x", true), plot.valToPos(value, "y", true), 5 * devicePixelRatio, 0, 7);
-                  context.stroke();
-                }
+                const place = members.indexOf(current.peek());
+                const value = values[place];
+                if (place < 0 || value === null || value === undefined) return;
+                context.strokeStyle = colours.text;
+                context.lineWidth = 1.5 * devicePixelRatio;
+                context.beginPath();
+                context.arc(plot.valToPos(x[place] as number, "x", true), plot.valToPos(value, "y", true), 5 * devicePixelRatio, 0, 7);
+                context.stroke();
+              }}
+              pointed={() => {
+                const place = members.indexOf(hovered.value);
+                const value = values[place];
+                return place < 0 || value === null || value === undefined ? null : [x[place] as number, value];
               }}
             />
           </figure>

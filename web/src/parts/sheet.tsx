@@ -9,6 +9,7 @@ import { go } from "../state/route";
 import { current, hovered, revision, select, table } from "../state/store";
 import { DROP, KEEP } from "../state/table";
 import { palette, type Palette } from "../state/theme";
+import { placeMark } from "./pointmark";
 import { toggleDrop } from "../state/decisions";
 
 const CAPTION = 17;
@@ -53,6 +54,7 @@ function aspectOf(members: readonly number[]): number {
 export function Sheet({ members }: { members: readonly number[] }) {
   const scroller = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
+  const pointer = useRef<HTMLDivElement>(null);
   const size = useSignal<[number, number]>([0, 0]);
   const top = useSignal(0);
   const held = useRef(members);
@@ -83,9 +85,16 @@ export function Sheet({ members }: { members: readonly number[] }) {
     revision.value;
     arrivals.value;
     current.value;
-    hovered.value;
     barMetric.value;
     paint();
+  });
+  useSignalEffect(() => {
+    const place = hovered.value < 0 ? -1 : held.current.indexOf(hovered.value);
+    const grid = gridFor(held.current.length, ...size.value, aspectOf(held.current));
+    placeMark(pointer.current, place < 0 ? null : {
+      x: GAP + (place % grid.columns) * (grid.width + GAP) - 3, y: GAP + Math.floor(place / grid.columns) * (grid.height + GAP) - 3,
+      width: grid.width + 6, height: grid.height + 5,
+    });
   });
   useEffect(() => {
     forgetAhead();
@@ -112,7 +121,8 @@ export function Sheet({ members }: { members: readonly number[] }) {
   const whole = grid.rows * (grid.height + GAP) + GAP;
   return (
     <div ref={scroller} class="sheet-scroll" tabIndex={-1} onScroll={(event) => { top.value = event.currentTarget.scrollTop; }}>
-      <div style={{ height: `${Math.max(whole, size.value[1])}px` }}>
+      <div style={{ height: `${Math.max(whole, size.value[1])}px`, position: "relative" }}>
+        <div ref={pointer} class="mark box" />
         <canvas
           ref={canvas} style={{ width: `${size.value[0]}px`, height: `${size.value[1]}px` }} role="img" data-testid="sheet"
           aria-label={`Contact sheet of ${members.length} images; the table tells the same`}
@@ -170,8 +180,8 @@ function drawCell(context: CanvasRenderingContext2D, at: number, x: number, y: n
   if (now.decision[at] === KEEP) drawCorner(context, x, y, colours.accent);
   else if (now.suspects.has(at) && !isOut) drawSuspect(context, now.suspects.get(at) as string, x, y, grid, colours);
   else if (now.state[at] === 4 || now.state[at] === 5) drawWord(context, now.word(at), x, y, grid, colours.red, "#fff");
-  if (at === current.value || at === hovered.value) {
-    context.strokeStyle = at === current.value ? colours.text : colours.muted;
+  if (at === current.value) {
+    context.strokeStyle = colours.text;
     context.lineWidth = 2;
     context.strokeRect(x - 2, y - 2, picture + 4, grid.height + 3);
   }

@@ -57,6 +57,25 @@ export function want(at: number, side: Side, urgency: number): void {
   pump();
 }
 
+let glance = -1;
+let isGlancing = false;
+
+/** Ask for the preview of the image under the pointer: one at a time, and only the latest when many are passed by. */
+export function glanceAt(at: number): void {
+  glance = at;
+  if (!isGlancing) void followGlance();
+}
+
+async function followGlance(): Promise<void> {
+  isGlancing = true;
+  while (glance >= 0) {
+    const at = glance;
+    glance = -1;
+    if (!peekAny(at)) await load(at, 256);
+  }
+  isGlancing = false;
+}
+
 /** Give up what was asked for ahead and not begun: the user has moved on. */
 export function forgetAhead(): void {
   for (const [key, entry] of wanted) if (entry.urgency > 0 && !waiters.has(key)) wanted.delete(key);

@@ -73,6 +73,9 @@ export const current = computed<number>(() => {
 /** Position of the current image in the view, -1 if the filter hides it. */
 export const position = computed<number>(() => view.value.indexOf(current.value));
 
+/** Position of the image under the pointer in the view, -1 if there is none. */
+export const hoveredPlace = computed<number>(() => (hovered.value < 0 ? -1 : view.value.indexOf(hovered.value)));
+
 export function select(at: number): void {
   const name = table.value.names[at];
   if (name !== undefined) go({ item: name });
@@ -108,8 +111,18 @@ export function membersOf(series: number): number[] {
   return found.sort((a, b) => ((tilt[a] as number) - (tilt[b] as number) || 0) || a - b);
 }
 
-export async function loadItems(): Promise<void> {
+/** Of the images that are shown; the server counts from anew when it is started anew. */
+let loadedRevision = -1;
+let loading: Promise<void> | null = null;
+
+export function loadItems(): Promise<void> {
+  loading = fetchItems().finally(() => { loading = null; });
+  return loading;
+}
+
+async function fetchItems(): Promise<void> {
   const columns = await api.get<api.Columns>("/api/items");
+  loadedRevision = columns.revision;
   const fresh = Table.from(columns);
   for (const [name, text] of suspectTexts) {
     const at = fresh.find(name);
@@ -158,13 +171,29 @@ export function takeItems(items: readonly api.Item[]): void {
 
 const LOG_KEPT = 2000;
 
+let isFirstHello = true;
+
+/** The stream is open: take what was missed. At the start that is what changed while the images were on their way. */
+async function greet(revisionThere: number): Promise<void> {
+  const isFirst = isFirstHello;
+  isFirstHello = false;
+  try {
+    if (isFirst && loading) await loading;
+    if (isFirst && loadedRevision >= revisionThere) return;
+    await Promise.all([loadItems(), loadProject()]);
+  } catch {
+    // the stream tells when the server is lost
+  }
+}
+
 function take(kind: string, data: unknown): void {
   lastContact.value = Date.now();
   switch (kind) {
     case "hello":
+      void greet((data as { revision: number }).revision);
+      break;
     case "resync":
       void loadItems().catch(() => undefined);
-      if (kind === "hello") void loadProject().catch(() => undefined);
       break;
     case "items":
       takeItems((data as { items: api.Item[] }).items);

@@ -38,12 +38,17 @@ export interface Palette {
   red: string;
 }
 
+const palettes = new Map<Theme, Palette>();
+
 /** The colours of the present theme, for canvases. */
 export function palette(): Palette {
-  theme.value;
+  const now = theme.value;
+  const known = palettes.get(now);
+  if (known) return known;
+  document.documentElement.dataset["theme"] = now;
   const style = getComputedStyle(document.documentElement);
   const read = (name: string): string => style.getPropertyValue(`--${name}`).trim();
-  return {
+  const found = {
     ground: read("ground"),
     panel: read("panel"),
     raised: read("raised"),
@@ -56,4 +61,6 @@ export function palette(): Palette {
     pink: read("pink"),
     red: read("red"),
   };
+  palettes.set(now, found);
+  return found;
 }

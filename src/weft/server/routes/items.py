@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from contextlib import suppress
 from dataclasses import asdict
@@ -23,11 +22,11 @@ Here = Annotated[Site, Depends(site_of)]
 def get_items(site: Here, request: Request) -> Response:
     """Return all movies in columns; compressed if the browser takes it."""
     site.look(max_age_s=RECENT_S)
-    body = site.store.columns()
     headers = {"content-type": "application/json"}
-    if "gzip" in request.headers.get("accept-encoding", "") and len(body) > 20_000:
-        body, headers["content-encoding"] = gzip.compress(body, 1), "gzip"
-    return Response(body, headers=headers)
+    is_compressed = "gzip" in request.headers.get("accept-encoding", "")
+    if is_compressed:
+        headers["content-encoding"] = "gzip"
+    return Response(site.store.columns(compressed=is_compressed), headers=headers)
 
 
 @router.get("/items/{name}")
