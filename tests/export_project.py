@@ -44,6 +44,8 @@ class Made:
         In the mdocs; 0 = unknown.
     halves : bool
         Even and odd averages, too.
+    shape : tuple of int
+        Rows and columns of an average.
     """
 
     folder: Path
@@ -52,6 +54,7 @@ class Made:
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     exposure_e_A2: float = 3.0
     halves: bool = True
+    shape: tuple[int, int] = SHAPE
 
 
 def movie_of(series: int, index: int, angle: float) -> str:
@@ -109,24 +112,24 @@ def a_fit(defocus_A: float = 40000.0, **changes: Any) -> CtfFit:
 
 def _make_movie(project: Project, name: str, made: Made, rng: np.random.Generator) -> None:
     (project.folder / "frames" / f"{name}.mrc").write_bytes(b"a movie " + name.encode())
-    image = rng.normal(20, 4, SHAPE).astype(np.float32)
+    image = rng.normal(20, 4, made.shape).astype(np.float32)
     write_mrc(project.path("average", name), image, PIXEL_A)
     if made.halves:
-        even = (image / 2 + rng.normal(0, 1, SHAPE)).astype(np.float32)
+        even = (image / 2 + rng.normal(0, 1, made.shape)).astype(np.float32)
         write_mrc(project.path("even", name), even, PIXEL_A)
         write_mrc(project.path("odd", name), image - even, PIXEL_A)
     motion, fit = a_motion(rng), a_fit(40000 + rng.normal(0, 500))
     record = Record(
         name=name,
         movie=MovieFacts(
-            path=f"frames/{name}.mrc", format="mrc", frames=FRAMES, height=2 * SHAPE[0], width=2 * SHAPE[1],
+            path=f"frames/{name}.mrc", format="mrc", frames=FRAMES, height=2 * made.shape[0], width=2 * made.shape[1],
             raw_pixel_size_A=0.675, size_bytes=30, identity="0",
         ),
         motion=MotionFacts(
             field=motion.to_json(), total_A=6, early_A=4, late_A=2, mean_frame_A=2, largest_local_A=0.5, verdict="good", reason="",
         ),
         average=AverageFacts(
-            height=SHAPE[0], width=SHAPE[1], pixel_size_A=PIXEL_A, first_frame=0, last_frame=FRAMES - 1, mean=20, median=20,
+            height=made.shape[0], width=made.shape[1], pixel_size_A=PIXEL_A, first_frame=0, last_frame=FRAMES - 1, mean=20, median=20,
             sigma=4, exposure_e_A2=None, hot_pixels=0, xrays=0, defect_pixels=0,
         ),
         ctf=CtfFacts(fit=fit.to_json(), verdict="good", reason=""),

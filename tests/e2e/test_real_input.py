@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +9,7 @@ import mrcfile
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.commands import read_json, run_weft
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 
@@ -26,29 +23,15 @@ EXPOSURE_E_A2 = 3.0
 TRAJECTORIES = ("TS_01_000_0_0", "TS_01_030_-45_0", "TS_03_000_0_0", "TS_03_040_60_0")
 
 
-def weft(folder: Path, *words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "weft", *words],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=500,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def shown(folder: Path, name: str) -> Any:
-    return json.loads(weft(folder, "show", name, "--json"))
+    return read_json(folder, "show", name)
 
 
 def test_a_real_micrograph_passes_as_a_movie_of_one_frame(test_data: Path, tmp_path: Path) -> None:
     (tmp_path / "frames").mkdir()
     (tmp_path / "frames" / "k2.mrc").symlink_to(test_data / MICROGRAPH)
-    weft(tmp_path, "init", "--optics.amplitude_contrast", "0.1")
-    weft(tmp_path, "run", "--ctf.range_A", "30", "4")
+    run_weft(tmp_path, "init", "--optics.amplitude_contrast", "0.1")
+    run_weft(tmp_path, "run", "--ctf.range_A", "30", "4")
     found = shown(tmp_path, "k2")
     record = found["record"]
     assert record["movie"]["frames"] == 1
@@ -86,8 +69,8 @@ def test_real_trajectories_come_back_from_movies_of_three_electrons(test_data: P
         with mrcfile.new(tmp_path / "frames" / f"{name}.mrc") as file:
             file.set_data(count_out(scene, truth[name], np.random.default_rng(number)))
             file.voxel_size = PIXEL_A
-    weft(tmp_path, "init", "--input.exposure_e_A2", "3")
-    weft(tmp_path, "run", "--ctf.no-enabled", "--fiducials.no-enabled")
+    run_weft(tmp_path, "init", "--input.exposure_e_A2", "3")
+    run_weft(tmp_path, "run", "--ctf.no-enabled", "--fiducials.no-enabled")
     for name, path in truth.items():
         moved = np.array(shown(tmp_path, name)["neutral"]["displacement_A"]).mean((1, 2))[:, ::-1]
         error = moved - moved.mean(0) - path

@@ -8,8 +8,8 @@ import mrcfile
 import numpy as np
 import pytest
 import starfile
+from tests.commands import call_weft
 
-from weft.cli.main import main
 from weft.io.mdoc import read_mdoc
 from weft.io.mrc import write_mrc
 
@@ -30,19 +30,15 @@ def project(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         movie = rng.poisson(2, (FRAMES, 128, 128)).astype(np.int8)
         write_mrc(folder / "frames" / section.file_name(), movie, 0.675, dtype="int8")
     given = ["--input.exposure_e_A2", "3", "--ctf.no-enabled", "--fiducials.no-enabled", "--motion.no-enabled"]
-    assert main(["init", "-q", "-C", str(folder), "--input.raw_pixel_size_A", "0.675", "--input.bin", "1", *given]) == 0
-    assert main(["run", "-q", "-C", str(folder)]) == 0
-    assert main(["import", "-q", "-C", str(folder)]) == 0
+    assert call_weft(folder, "init", "-q", "--input.raw_pixel_size_A", "0.675", "--input.bin", "1", *given) == 0
+    assert call_weft(folder, "run", "-q") == 0
+    assert call_weft(folder, "import", "-q") == 0
     return folder
-
-
-def weft(folder: Path, *words: str) -> None:
-    assert main([words[0], "-q", "-C", str(folder), *words[1:]]) == 0
 
 
 def test_names_order_angles_and_exposures_are_relions(project: Path, test_data: Path) -> None:
     relion = starfile.read(test_data / "data" / "real" / "relion5-EMPIAR-10164" / "Import" / "TS_01.star")
-    weft(project, "export", "relion", "--series.hand", "-1")
+    assert call_weft(project, "export", "relion", "--series.hand", "-1", "-q") == 0
     ours = starfile.read(project / "weft" / "relion" / "tilt_series" / "TS_01.star")
     for label in ("rlnMicrographMovieName", "rlnTomoTiltMovieFrameCount"):
         assert ours[label].tolist() == relion[label].tolist()
@@ -57,17 +53,17 @@ def test_names_order_angles_and_exposures_are_relions(project: Path, test_data: 
 
 def test_dropping_an_image_leaves_forty(project: Path) -> None:
     stack = project / "weft" / "imod" / "TS_01" / "TS_01.st"
-    weft(project, "stack")
+    assert call_weft(project, "stack", "-q") == 0
     assert _sections(stack) == 41
-    weft(project, "drop", "TS_01_039", "--reason", "grid bar")
-    weft(project, "stack")
+    assert call_weft(project, "drop", "TS_01_039", "--reason", "grid bar", "-q") == 0
+    assert call_weft(project, "stack", "-q") == 0
     assert _sections(stack) == 40
     angles = [float(line) for line in stack.with_suffix(".rawtlt").read_text().split()]
     assert len(angles) == 40
     assert angles == sorted(angles)
     assert angles[0] == -57.0
-    weft(project, "undo")
-    weft(project, "stack")
+    assert call_weft(project, "undo", "-q") == 0
+    assert call_weft(project, "stack", "-q") == 0
     assert _sections(stack) == 41
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -22,6 +23,12 @@ app = make_app(
     "export",
     "weft export relion --exposure 3\nweft export aretomo --halves\nweft export warp\nweft export star --root /data/relion",
 )
+# what an export writes file by file; stacks are made aside as whole folders
+_FILES: dict[Target, tuple[str, ...]] = {
+    "relion": ("relion/*.star", "relion/tilt_series/*.star", "relion/motion/*.star"),
+    "star": ("star/*.star", "star/motion/*.star"),
+    "warp": ("*.settings", "processed_items.json", "warp_tiltseries/*.xml"),
+}
 
 
 @dataclass
@@ -70,13 +77,16 @@ def export(
     motion per movie. warp: tomostar, XML and settings, so that WarpTools goes on in the output folder. star: RELION's table of
     single images. relion and warp take along alignments that `weft import --alignments` has brought back.
     """
+    from weft.export.alone import alone
+
     project = call.project()
     asked = _Asked(target, halves, erase_gold, force, root, dry_run)
     done = _Done()
-    if target == "star":
-        _star(project, series, asked, done)
-    else:
-        _all_series(project, series, asked, exposure, done)
+    with nullcontext() if dry_run else alone(project.out, target, _FILES.get(target, ())):
+        if target == "star":
+            _star(project, series, asked, done)
+        else:
+            _all_series(project, series, asked, exposure, done)
     if call.json:
         document("export", _facts(asked, done))
     else:

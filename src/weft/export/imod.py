@@ -120,6 +120,9 @@ def write_stack(project: Project, chosen: Chosen, options: StackOptions) -> Stac
     name = chosen.series.name
     place = project.out / options.folder / name
     with locked(project.out / "claims" / f"stack-{options.folder}-{name}.lock", patience_s=3600):
+        with machine_errors(project.out):
+            for rest in _rests(project, options, name):  # of a run that was killed; the lock is ours
+                shutil.rmtree(rest)
         facts = _facts(project, chosen, options)
         made = _made(place / f"{name}_stack.json")
         if not options.force and made is not None and made["made_of"] == facts["made_of"] and _is_whole(place, made):
@@ -198,12 +201,8 @@ def _is_whole(place: Path, made: dict[str, Any]) -> bool:
 def _write(project: Project, chosen: Chosen, options: StackOptions, place: Path, facts: dict[str, Any]) -> StackResult:
     """Make the folder aside and put it into its place."""
     name = chosen.series.name
-    prefix = f"{options.folder.replace('/', '-')}-{name}-"
-    staging = project.out / ".staging"
-    aside = staging / f"{prefix}{uuid.uuid4().hex[:8]}" / name
+    aside = project.out / ".staging" / f"{options.folder}-{name}-{uuid.uuid4().hex[:8]}" / name
     with machine_errors(aside):
-        for rest in staging.glob(f"{prefix}????????"):  # of a run that was killed; the lock is ours
-            shutil.rmtree(rest)
         aside.mkdir(parents=True)
     try:
         written, blank = _write_images(project, chosen, options, aside)
@@ -220,6 +219,11 @@ def _write(project: Project, chosen: Chosen, options: StackOptions, place: Path,
     if blank:
         notes.append(f"{', '.join(blank)}: blank, so left out (aligners stop at a constant image)")
     return StackResult(name, place / f"{name}{options.ending}", len(written), True, tuple(notes))
+
+
+def _rests(project: Project, options: StackOptions, name: str) -> list[Path]:
+    """Return the folders in which stacks of a series were being made."""
+    return list((project.out / ".staging").glob(f"{options.folder}-{name}-????????"))
 
 
 def _replace(place: Path, aside: Path) -> list[str]:

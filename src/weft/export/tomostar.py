@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from weft.errors import ItemFailed
+from weft.export.alone import alone
 from weft.export.chosen import Chosen, only_aligned
 from weft.io.names import stem_of
 from weft.io.tomostar import TomostarRow, write_tomostar
@@ -33,7 +34,8 @@ def write_series_list(project: Project, chosen: Chosen) -> Path:
     if any(tilt.pre_exposure_e_A2 is None for tilt in chosen.used):
         raise ItemFailed(unknown_exposure(chosen, "a tomostar"))
     path = project.path("tomostar", series.name)
-    write_tomostar(path, [_row(chosen, tilt) for tilt in chosen.used])
+    with alone(project.out, f"tomostar-{series.name}", [f"tomostar/{path.name}"]):
+        write_tomostar(path, [_row(chosen, tilt) for tilt in chosen.used])
     return path
 
 
