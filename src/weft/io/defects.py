@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ from weft.errors import InputError, MissingError
 from weft.io.image import read_image
 from weft.io.sniff import recognise
 
-__all__ = ["Defects", "read_defects"]
+__all__ = ["Defects", "fitted_map", "read_defects", "read_gain_defects"]
+
+_PRIVATE_TAGS = range(65000, 65536)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,92 @@ def read_defects(path: Path, shape: tuple[int, int]) -> Defects:
             _from_serialem(path, text, shape) if _is_serialem(text) else _from_rectangles(path, text, shape), False
         )
     return Defects(np.asarray(read_image(path)[0]) != 0, True)
+
+
+def read_gain_defects(path: Path, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Return the bad pixels that a Falcon's ``.gain`` lists, rows as in the file; None if it lists none.
+
+    Parameters
+    ----------
+    path : Path
+        The gain reference, of any format.
+    shape : tuple of int
+        (y, x) of its image.
+
+    Raises
+    ------
+    InputError
+        If the list cannot be understood.
+
+    Notes
+    -----
+    The list is XML in a private tag of the TIFF: ``<defects>`` with ``<row>`` and ``<col>`` (numbers, or ranges ``a-b``),
+    ``<area>`` (x, y of two corners, both included), ``<point>`` and ``<nonmaskingpoint>`` (x, y), as IMOD reads it.
+    """
+    text = _gain_xml(path)
+    if not text:
+        return None
+    from xml.etree.ElementTree import ParseError  # the error only; parsing is defusedxml's
+
+    from defusedxml.ElementTree import fromstring
+
+    bad: NDArray[np.bool_] = np.zeros(shape, dtype=bool)
+    try:
+        for element in fromstring(text).iter():
+            _mark_falcon(bad, element.tag.lower(), (element.text or "").strip())
+    except (ParseError, ValueError) as error:
+        raise InputError(
+            f"{path.name}: its list of bad pixels cannot be understood ({error}); save the gain anew"
+        ) from error
+    return bad if bad.any() else None
+
+
+def _gain_xml(path: Path) -> str:
+    """Return the XML of a gain's private tag, empty if it has none."""
+    if recognise(path) != "tiff":
+        return ""
+    import tifffile
+
+    with contextlib.suppress(tifffile.TiffFileError, IndexError), tifffile.TiffFile(path) as file:
+        for tag in file.pages[0].tags:
+            if tag.code not in _PRIVATE_TAGS:
+                continue
+            value = tag.value
+            text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+            if "<defects" in text:
+                return text[text.index("<defects") :].rstrip("\0 \r\n")
+    return ""
+
+
+def _mark_falcon(bad: NDArray[np.bool_], kind: str, text: str) -> None:
+    """Mark what one element lists.
+
+    Raises
+    ------
+    ValueError
+        If its numbers are not those of its kind.
+    """
+    if kind in {"row", "col"}:
+        for first, last in _ranges(text):
+            (bad if kind == "row" else bad.T)[first : last + 1] = True
+        return
+    if kind not in {"area", "point", "nonmaskingpoint"}:
+        return
+    numbers = [int(word) for word in re.split(r"[,\s]+", text)]
+    if len(numbers) == 2 and kind != "area":
+        numbers *= 2
+    if len(numbers) != 4:
+        raise ValueError(f"<{kind}>{text}</{kind}>")
+    left, top, right, bottom = numbers
+    bad[top : bottom + 1, left : right + 1] = True
+
+
+def _ranges(text: str) -> list[tuple[int, int]]:
+    found = []
+    for part in re.split(r"[,\s]+", text):
+        first, _, last = part.partition("-")
+        found.append((int(first), int(last or first)))
+    return found
 
 
 def _is_serialem(text: str) -> bool:
@@ -108,7 +197,7 @@ def _from_serialem(path: Path, text: str, shape: tuple[int, int]) -> NDArray[np.
         _mark(bad, key, [int(word) for word in words if re.fullmatch(r"-?\d+", word)])
     ways = (bad, _undone(bad, told.get("RotationAndFlip", 0)))
     for way in ways:
-        fitted = _fitted(way[::-1], shape)
+        fitted = fitted_map(way[::-1], shape)
         if fitted is not None:
             return np.ascontiguousarray(fitted)
     raise InputError(
@@ -123,8 +212,8 @@ def _undone(bad: NDArray[np.bool_], code: int) -> NDArray[np.bool_]:
     return out[:, ::-1] if code & 4 else out
 
 
-def _fitted(bad: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_] | None:
-    """Return the map at the frames' size: as it is, each pixel repeated, or bad where any of 2 × 2 or 4 × 4 is."""
+def fitted_map(bad: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Return a map at the frames' size: as it is, each pixel repeated, or bad where any of 2 × 2 or 4 × 4 is."""
     if bad.shape == shape:
         return bad
     for fold in (2, 4):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weft.errors import InputError
-from weft.io.defects import read_defects
+from weft.io.defects import fitted_map, read_defects, read_gain_defects
 from weft.io.image import read_image
 from weft.settings.schema import InputSettings
 
@@ -59,9 +59,10 @@ def load_correction(settings: InputSettings, shape: tuple[int, int], *, is_eer: 
     notes: list[str] = []
     factor = bad = None
     if settings.gain is not None:
-        gain = turn(read_gain(settings.gain, is_eer=is_eer), settings)
-        gain = fit_gain(gain, shape, settings.gain, notes)
+        read = read_gain(settings.gain, is_eer=is_eer)
+        gain = fit_gain(turn(read, settings), shape, settings.gain, notes)
         factor, bad = _to_factor(gain, settings, notes)
+        bad = bad | _listed(settings, read.shape, shape, notes, is_eer=is_eer)
     if settings.defects is not None:
         found = read_defects(settings.defects, shape)
         defective = np.asarray(turn(found.map, settings) if found.is_image else found.map, dtype=bool)
@@ -102,7 +103,26 @@ def fit_gain(gain: NDArray[np.generic], shape: tuple[int, int], path: Path, note
 
 def read_gain(path: Path, *, is_eer: bool) -> NDArray[np.generic]:
     """Return a gain reference as read; rows of a ``.gain`` are not turned for EER movies, whose are not either."""
-    return read_image(path, flip_tiff=not (is_eer and path.suffix.lower() == ".gain"))[0]
+    return read_image(path, flip_tiff=not _keeps_rows(path, is_eer=is_eer))[0]
+
+
+def _keeps_rows(path: Path, *, is_eer: bool) -> bool:
+    return is_eer and path.suffix.lower() == ".gain"
+
+
+def _listed(
+    settings: InputSettings, size: tuple[int, ...], shape: tuple[int, int], notes: list[str], *, is_eer: bool
+) -> NDArray[np.bool_]:
+    """Return the bad pixels that the gain reference itself lists, as they lie on the frames."""
+    assert settings.gain is not None
+    found = read_gain_defects(settings.gain, (size[0], size[1]))
+    if found is None:
+        return np.zeros(shape, dtype=bool)
+    notes.append(f"{int(found.sum())} pixels of the gain reference are listed in it as bad")
+    as_read = found if _keeps_rows(settings.gain, is_eer=is_eer) else found[::-1]
+    fitted = fitted_map(np.asarray(turn(as_read, settings), dtype=bool), shape)
+    assert fitted is not None  # the gain itself fits
+    return fitted
 
 
 def _to_factor(gain: Image, settings: InputSettings, notes: list[str]) -> tuple[Image, NDArray[np.bool_]]:

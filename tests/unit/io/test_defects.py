@@ -104,3 +104,50 @@ def test_a_map_lies_and_turns_as_the_gain_does(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.argwhere(bad), [[17, 29 - 4]])  # rows of a TIFF are turned, then transposed
     with pytest.raises(InputError, match="defect map is 20 × 30 pixels"):
         load_correction(InputSettings(defects=path), SHAPE, is_eer=False)
+
+
+FALCON = b"""<?xml version="1.0"?>
+<defects>
+  <row>3-4,9</row><col>27</col>
+  <area>5,12,8,13</area><point>0,0</point><nonmaskingpoint>2,17</nonmaskingpoint>
+</defects>
+"""
+
+
+def _falcon() -> np.ndarray:
+    """Return the same, rows as in the file."""
+    bad = np.zeros(SHAPE, dtype=bool)
+    bad[3:5] = bad[9] = bad[:, 27] = bad[12:14, 5:9] = bad[0, 0] = bad[17, 2] = True
+    return bad
+
+
+def _write_gain(path: Path, xml: bytes) -> None:
+    tag = (65100, 7, len(xml), xml, True)
+    tifffile.imwrite(path, np.ones(SHAPE, dtype=np.float32), extratags=[tag])
+
+
+@pytest.mark.parametrize("is_eer", [True, False])
+@pytest.mark.parametrize("fold", [1, 2, 4])
+def test_a_falcons_gain_lists_bad_pixels_that_lie_as_it_does(tmp_path: Path, is_eer: bool, fold: int) -> None:
+    _write_gain(tmp_path / "a.gain", FALCON)
+    shape = (SHAPE[0] * fold, SHAPE[1] * fold)
+    found = load_correction(InputSettings(gain=tmp_path / "a.gain"), shape, is_eer=is_eer)
+    wanted = _falcon() if is_eer else _falcon()[::-1]
+    np.testing.assert_array_equal(found.bad, np.kron(wanted, np.ones((fold, fold))).astype(bool))
+    assert f"{_falcon().sum()} pixels of the gain reference are listed in it as bad" in found.notes
+
+
+def test_a_falcons_list_turns_with_its_gain(tmp_path: Path) -> None:
+    _write_gain(tmp_path / "a.gain", FALCON)
+    given = InputSettings(gain=tmp_path / "a.gain", gain_flip_x=True, gain_transpose=True)
+    found = load_correction(given, SHAPE[::-1], is_eer=True)
+    np.testing.assert_array_equal(found.bad, _falcon()[:, ::-1].T)
+
+
+@pytest.mark.parametrize(
+    "xml", [b"<defects><point>1,2,3</point></defects>", b"<defects><row>x</row></defects>", b"<defects><row>3"]
+)
+def test_a_falcons_list_that_makes_no_sense_is_refused(tmp_path: Path, xml: bytes) -> None:
+    _write_gain(tmp_path / "a.gain", xml)
+    with pytest.raises(InputError, match=r"a\.gain: its list of bad pixels cannot be understood"):
+        load_correction(InputSettings(gain=tmp_path / "a.gain"), SHAPE, is_eer=True)
