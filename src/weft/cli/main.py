@@ -33,6 +33,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "status": "what is done, what failed, who works",
         "ls": "one line per movie",
         "show": "everything about one movie",
+        "view": "images in the terminal, or as PNG",
         "hand": "which way round the tilt geometry is, told by the data",
         "suggest": "images to leave out, with reasons",
         "report": "one HTML file about the whole project",
