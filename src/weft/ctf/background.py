@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,12 @@ from scipy.optimize import least_squares
 
 from weft.ctf.spectra import Cells
 
-__all__ = ["Flat", "flatten", "smooth_background"]
+__all__ = ["LEAST_LEVEL", "Flat", "flatten", "smooth_background"]
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
+
+LEAST_LEVEL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,12 @@ class Flat:
         filled = self.cells.n > 0
         c = self.cells
         return c.k2[filled], c.k2_cos[filled], c.k2_sin[filled], c.k4[filled]
+
+    def levelled(self, level: Array) -> Flat:
+        """Return the same divided by a level, shape (ring,): the first background follows the rings of low defocus."""
+        level = np.maximum(level, LEAST_LEVEL)
+        power = self.power / level.astype(np.float32)[self.ring, None]
+        return replace(self, power=power, background=self.background * level)
 
 
 def flatten(cells: Cells, share: float) -> Flat:

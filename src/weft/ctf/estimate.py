@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weft.ctf.background import Flat, flatten
+from weft.ctf.background import LEAST_LEVEL, Flat, flatten
 from weft.ctf.field import GridField, make_field
-from weft.ctf.fit import Parameters, Solution, refine
+from weft.ctf.fit import FINE, Parameters, Solution, evaluate, expected_powers, make_model, refine
 from weft.ctf.model import Optics, make_optics
 from weft.ctf.resolution import Curves1D, curves_of, display_spectrum, supported_resolution
 from weft.ctf.search import Reach, search
-from weft.ctf.spectra import Cells, PatchSpectra, bin_cells, patch_spectra, without_hot_pixels
+from weft.ctf.smooth import likeliest_stiffness
+from weft.ctf.spectra import PatchSpectra, bin_cells, patch_spectra, without_hot_pixels
 from weft.ctf.verdict import NO_RINGS_GAIN, assess
+from weft.ctf.window import window_fade
 from weft.engine.device import Engine
 from weft.errors import SettingsError
 from weft.fields import Assessment, CtfCurves, CtfFit, Verdict
@@ -32,10 +34,15 @@ Image = NDArray[np.float32]
 PATCH_A = 700.0  # longer patches blur the rings of a steep tilt, shorter ones those of high frequencies
 _SEARCH_A = 7.0  # the exhaustive start uses frequencies up to this
 _NYQUIST_SHARE = 0.96
+_SIGMA_FLOOR_A = 8.0
 _LEAST_BAND_PX = 8  # frequency pixels of a patch that a band must span
 _SECTORS = 12
 _RINGS_PER_PX = 2.0
-_STARTS = 4
+_STARTS = 6
+_MOST_FULL = 3
+_ROUNDS = 2
+_FIRST_STIFFNESS = (8000.0, 8000.0)  # about what the data tell in the end
+_MOST_REVERSED = -0.3  # of the greatest D; past the thickness node it is -0.22 of what it was
 _RIVAL = 0.5  # starts with less than this share of the best one's gain are not refined
 
 
@@ -136,45 +143,49 @@ def _patch_side(shape: tuple[int, ...], pixel_size_A: float, window_px: int) -> 
 
 def _fit(work: _Work) -> tuple[Solution, Flat]:
     """Search, then refine up to 7 Å, then with everything."""
-    spectra, field = work.spectra, work.grid.field
+    spectra, field, optics = work.spectra, work.grid.field, work.optics
     fit_phase = work.settings.phase_shift
     coarse = flatten(bin_cells(_up_to(spectra, _SEARCH_A), 1.0, 8), spectra.share)
     limits = (work.settings.defocus_um[0] * 1e4, work.settings.defocus_um[1] * 1e4)
-    starts = search(coarse, field, work.optics, Reach(limits, field.basis.shape[1] > 2, fit_phase), _STARTS)
-    tried = [
-        refine(coarse, field, work.optics, start.at, fit_phase=fit_phase)
-        for start in starts
-        if start.gain >= _RIVAL * starts[0].gain
-    ]
-    best = max(tried, key=lambda solution: solution.gain)
-    cells = bin_cells(spectra, _RINGS_PER_PX, _SECTORS)
-    flat = flatten(cells, spectra.share)
-    best = refine(flat, field, work.optics, best.at, fit_phase=fit_phase)
-    fade = _fade(spectra, cells, flat, work.optics, best.at)
-    return refine(flat, field, work.optics, best.at, fit_phase=fit_phase, fade=fade), flat
+    starts = search(coarse, field, optics, Reach(limits, field.basis.shape[1] > 2, fit_phase), _STARTS)
+    points = [start.at for start in starts if start.gain >= _RIVAL * starts[0].gain]
+    flat = flatten(bin_cells(spectra, _RINGS_PER_PX, _SECTORS), spectra.share)
+    if not fit_phase:  # with a free phase, few rings up to 7 Å lead astray
+        model = make_model(coarse, field, optics, fit_phase=False)
+        points = [_best([refine(model, at) for at in points]).at]
+    model = make_model(flat, field, optics, fit_phase=fit_phase)
+    best = _best([refine(model, at, steps=12) for at in points[:_MOST_FULL]])
+    return _finish(work, flat, best)
+
+
+def _best(tried: list[Solution]) -> Solution:
+    """Return the likeliest fit; one whose rings change their sign strongly is none."""
+    return max(tried, key=lambda one: (float(one.d.min()) > _MOST_REVERSED * float(one.d.max()), one.gain))
+
+
+def _finish(work: _Work, first: Flat, best: Solution) -> tuple[Solution, Flat]:
+    """Take account of the window, the cells' variances and how smooth noise and strength are, each from the last fit.
+
+    The gain is told without them: it is what the verdict's limits are made for.
+    """
+    field, optics, fit_phase = work.grid.field, work.optics, work.settings.phase_shift
+    flat, stiffness = first, _FIRST_STIFFNESS
+    for _ in range(_ROUNDS):
+        level = np.maximum(best.a, LEAST_LEVEL)
+        flat, best = flat.levelled(level), replace(best, a=best.a / level, d=best.d / level)
+        fade = window_fade(work.spectra, flat, optics, best)
+        model = make_model(flat, field, optics, fit_phase=fit_phase, splines=FINE, stiffness=stiffness, fade=fade)
+        model = replace(model, expected=expected_powers(model, best))
+        best = refine(model, best.at)
+        stiffness = likeliest_stiffness(best.linear, best.pull, model.counts)
+    lean = evaluate(make_model(first, field, optics, fit_phase=fit_phase, fade=fade), best.at)
+    return replace(best, gain=lean.gain), flat
 
 
 def _up_to(spectra: PatchSpectra, resolution_A: float) -> PatchSpectra:
     k = np.hypot(spectra.ky, spectra.kx)
     keep = k <= max(1 / resolution_A, float(np.quantile(k, 0.3)))
     return replace(spectra, power=spectra.power[:, keep], ky=spectra.ky[keep], kx=spectra.kx[keep])
-
-
-def _fade(spectra: PatchSpectra, cells: Cells, flat: Flat, optics: Optics, at: Parameters) -> NDArray[np.complex128]:
-    """Return the mean of exp(i 2γ) over each cell relative to its phase at the mean frequency."""
-    k2, double = spectra.ky**2 + spectra.kx**2, 2 * np.arctan2(spectra.ky, spectra.kx)
-    z = float(at.field_A[0])
-
-    def phase(k2: Array, k2_cos: Array, k2_sin: Array, k4: Array) -> Array:
-        astigmatism = at.a1_A * k2_cos + at.a2_A * k2_sin
-        return np.asarray(optics.per_defocus * (k2 * z + astigmatism) + optics.per_k4 * k4)
-
-    each = np.exp(1j * phase(k2, k2 * np.cos(double), k2 * np.sin(double), k2 * k2))
-    size = cells.n.size
-    mean = np.bincount(cells.index, each.real, size) + 1j * np.bincount(cells.index, each.imag, size)
-    filled = cells.n.ravel() > 0
-    mean = mean[filled] / cells.n.ravel()[filled]
-    return np.asarray(mean * np.exp(-1j * phase(*flat.terms())))
 
 
 def _to_fit(
@@ -187,7 +198,7 @@ def _to_fit(
     mean = float(at.field_A[0])
     names, covariance = _covariance(work, found)
     sigma = _sigmas(names, covariance, at)
-    assessment = assess(found, sigma, resolution_A, work.settings, mean)
+    assessment = assess(found, sigma, resolution_A, work.settings, work.optics)
     if assessment.verdict is Verdict.FAILED:
         return _without_answer(work, found, pixel_size_A, optics, assessment)
     details: dict[str, Any] = {
@@ -252,7 +263,10 @@ def _without_answer(
 
 
 def _covariance(work: _Work, found: Solution) -> tuple[list[str], Array]:
-    """Return names and covariance of (z, a1, a2, gx, gy[, phase]) in Å, Å per Å and degrees."""
+    """Return names and covariance of (z, a1, a2, gx, gy[, phase]) in Å, Å per Å and degrees.
+
+    The variance of the defocus has a floor: what scatters lies not on average at the slab's mid-plane.
+    """
     terms = len(found.at.field_A)
     names, rows, scale = ["defocus_A", "astigmatism_x_A", "astigmatism_y_A"], [0, terms, terms + 1], [1.0, 2.0, 2.0]
     if terms > 2:
@@ -263,7 +277,9 @@ def _covariance(work: _Work, found: Solution) -> tuple[list[str], Array]:
         names.append("phase_shift_deg")
         rows.append(terms + 2)
         scale.append(math.degrees(1))
-    return names, found.covariance[np.ix_(rows, rows)] * np.outer(scale, scale)
+    covariance = found.covariance[np.ix_(rows, rows)] * np.outer(scale, scale)
+    covariance[0, 0] += _SIGMA_FLOOR_A**2
+    return names, covariance
 
 
 def _sigmas(names: list[str], covariance: Array, at: Parameters) -> dict[str, float]:

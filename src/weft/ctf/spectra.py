@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from weft.engine.device import Engine
 from weft.engine.fft import rfft2
 
-__all__ = ["Cells", "PatchSpectra", "bin_cells", "patch_spectra", "patch_starts", "without_hot_pixels"]
+__all__ = ["Cells", "PatchSpectra", "bin_cells", "hann", "patch_spectra", "patch_starts", "without_hot_pixels"]
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -36,6 +36,8 @@ class PatchSpectra:
         Centres (y, x) of the patches from the centre of the field.
     times : ndarray, shape (patch,)
         Middle of the frames that a patch was made of, as a fraction of the movie.
+    side_px : int
+        Of the patches.
     side_A : float
         Of the patches.
     share : float
@@ -47,6 +49,7 @@ class PatchSpectra:
     kx: Array
     places_A: Array
     times: Array
+    side_px: int
     side_A: float
     share: float
 
@@ -130,7 +133,7 @@ def patch_spectra(
     most_groups : int
         Spectra of neighbouring images are averaged until at most this many groups are left.
     """
-    taper = _hann(patch_px)
+    taper = hann(patch_px)
     keep = _Band(patch_px, pixel_size_A, band_A)
     groups: list[tuple[Image, int]] = []  # sums of powers, and of how many images
     starts: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
@@ -156,6 +159,7 @@ def patch_spectra(
         kx=keep.kx,
         places_A=np.tile(places, (len(powers), 1)),
         times=np.repeat(times, len(places)),
+        side_px=patch_px,
         side_A=patch_px * pixel_size_A,
         share=_share(taper, starts),
     )
@@ -187,7 +191,8 @@ class _Band:
         self.ky, self.kx = y.ravel()[self.flat], x.ravel()[self.flat]
 
 
-def _hann(side_px: int) -> Array:
+def hann(side_px: int) -> Array:
+    """Return the window of the patches along one axis."""
     return np.asarray(np.sin(np.pi * (np.arange(side_px) + 0.5) / side_px) ** 2)
 
 
