@@ -145,10 +145,6 @@ class BinnedMovie:
         """Return the `rfft2` of one binned frame without padding, complex64 (y, x // 2 + 1)."""
         return rfft2(self.frame(number).contiguous(), self.engine)
 
-    def forget(self) -> None:
-        """Let go of the spectra that are kept in memory."""
-        self._kept.clear()
-
     def _fits(self) -> bool:
         each = self.padded[0] * (self.padded[1] // 2 + 1) * 8
         return self.frames * each <= _KEPT_SHARE * self.engine.memory_bytes

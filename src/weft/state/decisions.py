@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from weft.errors import MissingError
+from weft.errors import MissingError, UsageError
 from weft.io.machine import machine_errors
 from weft.state.locks import locked
 
@@ -105,9 +105,13 @@ def append(
 
     Raises
     ------
+    UsageError
+        If the verb is none of these: a reader would pass such an event over.
     MachineError
         If it could not be written; then nothing was decided.
     """
+    if verb not in VERBS - {"undo"}:
+        raise UsageError(f'"{verb}" is no decision about images; it is keep, drop or auto')
     event = _event(verb, items, reason=reason, by=by, event_id=event_id)
     with _lock(out):
         if event_id:

@@ -102,8 +102,6 @@ def test_spectra_are_kept_when_they_fit_and_made_again_when_not(engine: Engine, 
             np.testing.assert_array_equal(one.numpy(), other.numpy())
     assert len(kept._kept) == 3
     assert not again._kept
-    kept.forget()
-    assert not kept._kept
 
 
 def test_cropping_to_nothing_is_refused(engine: Engine, source_of: Any) -> None:

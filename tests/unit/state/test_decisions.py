@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from weft.errors import MissingError
+from weft.errors import MissingError, UsageError
 from weft.state import decisions
 
 
@@ -20,6 +20,13 @@ def test_the_last_decision_about_an_item_holds(tmp_path: Path) -> None:
     decisions.append(tmp_path, ["b"], "keep", by="bob")
     assert verbs(tmp_path) == {"a": "drop", "b": "keep"}
     assert decisions.effective(decisions.read(tmp_path))["a"].reason == "ice"
+
+
+@pytest.mark.parametrize("verb", ["undo", "dropp", ""])
+def test_what_is_no_decision_is_not_recorded(tmp_path: Path, verb: str) -> None:
+    with pytest.raises(UsageError, match="it is keep, drop or auto"):
+        decisions.append(tmp_path, ["a"], verb)  # type: ignore[arg-type]
+    assert not (tmp_path / "decisions.jsonl").exists()
 
 
 def test_auto_takes_the_decision_away(tmp_path: Path) -> None:
