@@ -45,6 +45,7 @@ OUTCOMES: dict[str, Read | Refused] = {
     "cryoet-montage/W1106_G3_target86_tilt_4_tilt015_large.png": Refused("is a picture (PNG or JPEG)"),
     "etomofiles/TS_001.st": Read((40, 1, 1), "float32"),
     "etspy/BF_001.dm3": Refused("read as a gain reference but not as a movie"),
+    "imod/BBa_preali_autofidseed4.jpg": Refused("is a picture (PNG or JPEG)"),
     "imod/headerTest.st": Refused("the file holds 0"),
     "leginon/07jan05b_12gr_02en_00.dwn.mrc": Read((1, 512, 512), "float32"),
     "leginon/edge.mrc": Read((1, 512, 512), "int16"),
@@ -88,6 +89,7 @@ _IMAGE_ENDINGS = {
     ".gz",
     ".bz2",
     ".png",
+    ".jpg",
     ".mrcs",
 }
 
