@@ -13,7 +13,8 @@ import pytest
 from browsing import CHROMIUM, Server, open_page, running_server
 from browsing import browser as chromium
 from fake_project import FakeProject, make_project
-from playwright.sync_api import Browser, Page
+from fake_run import fake_run
+from playwright.sync_api import Browser, Page, expect
 
 from weft.state import decisions
 
@@ -36,7 +37,7 @@ def shown(made_project: Path) -> Iterator[tuple[Browser, Server]]:
 
 @pytest.fixture(scope="module")
 def states(tmp_path_factory: pytest.TempPathFactory, made_project: Path) -> Iterator[dict[str, Server]]:
-    """Servers of projects in other states, and what to open: nothing there, half processed, failed and stale."""
+    """Servers of projects in other states: nothing there, half processed, failed and stale, a run under way."""
     folder = tmp_path_factory.mktemp("states")
     make_project(FakeProject(folder / "empty", series=0))
     make_project(FakeProject(folder / "half", series=2, tilts=5, processed=0.5, imported=False))
@@ -51,8 +52,12 @@ def states(tmp_path_factory: pytest.TempPathFactory, made_project: Path) -> Iter
     settings = folder / "spoilt" / "weft.toml"
     settings.write_text(settings.read_text().replace("range_A = [40, 5]", "range_A = [30, 5]"))
     decisions.append(folder / "spoilt" / "weft", ["TS_01_001"], "drop", reason="grid bar")
+    shutil.copytree(made_project, folder / "running")
     with contextlib.ExitStack() as stack:
-        yield {name: stack.enter_context(running_server(folder / name)) for name in ("empty", "half", "spoilt")}
+        run = stack.enter_context(fake_run(folder / "running", total=10, in_hand=("TS_01_003", "TS_02_001")))
+        run.finish("TS_01_001", {"motion": {"total_A": 55.0}})
+        names = ("empty", "half", "spoilt", "running")
+        yield {name: stack.enter_context(running_server(folder / name)) for name in names}
 
 
 def _serious(page: Page) -> list[str]:
@@ -66,19 +71,24 @@ def _serious(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_no_serious_violation(shown: tuple[Browser, Server], theme: str) -> None:
-    browser, server = shown
-    # axe builds functions from text, which the page's own policy forbids
-    context, opened = open_page(browser, server.link, theme=theme, bypass_csp=True)
+def _faults_of_pages(opened: Page, wait_ms: int) -> dict[str, list[str]]:
     found = {}
     for page in PAGES:
         opened.evaluate(
             "(query) => { history.pushState({}, '', query); dispatchEvent(new PopStateEvent('popstate')) }",
             f"?page={page}",
         )
-        opened.wait_for_timeout(350)
+        opened.wait_for_timeout(wait_ms)
         found[page] = _serious(opened)
+    return found
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_no_serious_violation(shown: tuple[Browser, Server], theme: str) -> None:
+    browser, server = shown
+    # axe builds functions from text, which the page's own policy forbids
+    context, opened = open_page(browser, server.link, theme=theme, bypass_csp=True)
+    found = _faults_of_pages(opened, 350)
     opened.keyboard.press("?")
     found["help"] = _serious(opened)
     context.close()
@@ -86,19 +96,33 @@ def test_no_serious_violation(shown: tuple[Browser, Server], theme: str) -> None
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("state", ["empty", "half", "spoilt"])
+@pytest.mark.parametrize("state", ["empty", "half", "spoilt", "running"])
 def test_no_serious_violation_in_other_states(
     shown: tuple[Browser, Server], states: dict[str, Server], state: str, theme: str
 ) -> None:
     browser, _ = shown
     context, opened = open_page(browser, states[state].link, theme=theme, bypass_csp=True)
-    found = {}
-    for page in PAGES:
-        opened.evaluate(
-            "(query) => { history.pushState({}, '', query); dispatchEvent(new PopStateEvent('popstate')) }",
-            f"?page={page}",
-        )
-        opened.wait_for_timeout(250)
-        found[page] = _serious(opened)
+    if state == "running":
+        expect(opened.get_by_test_id("run-state")).to_be_visible()
+        opened.get_by_label("Motion: at most").fill("30")
+        opened.keyboard.press("Tab")
+        expect(opened.get_by_test_id("alarm")).to_be_visible()
+    found = _faults_of_pages(opened, 250)
     context.close()
+    assert {page: faults for page, faults in found.items() if faults} == {}
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_no_serious_violation_when_the_server_is_gone(
+    shown: tuple[Browser, Server], project_folder: Path, theme: str
+) -> None:
+    browser, _ = shown
+    with running_server(project_folder) as server:
+        context, opened = open_page(browser, server.link, theme=theme, bypass_csp=True)
+        server.kill()
+        opened.keyboard.press("x")  # a decision that waits
+        expect(opened.get_by_test_id("offline")).to_be_visible(timeout=20_000)
+        found = _faults_of_pages(opened, 150)
+        assert opened.get_by_test_id("offline").is_visible()
+        context.close()
     assert {page: faults for page, faults in found.items() if faults} == {}

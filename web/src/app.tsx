@@ -22,6 +22,8 @@ import { Top } from "./parts/top";
 import { followSettings } from "./settings/draft";
 import { SettingsPanel } from "./settings/panel";
 import { ACTS } from "./state/acts";
+import { followAlarms, freshAlarms } from "./state/alarms";
+import { openFlags } from "./state/flags";
 import { isBlinking, isPlaying, isSplit } from "./state/look";
 import { report } from "./state/notices";
 import { followHistory, isSettingsOpen, page as pageNow, type Page } from "./state/route";
@@ -42,6 +44,11 @@ export function App() {
       // without suggestions the page is still whole
       if (isLoaded.value) void loadSuspects().catch(() => undefined);
     });
+    const stopFlags = effect(() => {
+      const folder = project.value?.folder;
+      if (folder !== undefined) openFlags(folder);
+    });
+    const stopAlarms = followAlarms();
     const down = (event: KeyboardEvent): void => void handleKey(ACTS, event);
     const up = (event: KeyboardEvent): void => {
       if (event.key === " ") isPlaying.value = false;
@@ -52,6 +59,8 @@ export function App() {
     return () => {
       stop();
       stopSuspects();
+      stopFlags();
+      stopAlarms();
       removeEventListener("keydown", down);
       removeEventListener("keyup", up);
     };
@@ -124,7 +133,8 @@ function Title() {
   const now = run.value;
   const progress = now?.is_running ? `${now.done}/${now.total} ` : "";
   const failed = counts.value.failed > 0 && now?.is_running ? `${counts.value.failed} failed ` : "";
-  const title = name ? `${progress}${failed}${name} – Weft` : "Weft";
+  const alarmed = freshAlarms.value.length > 0 ? `▲${freshAlarms.value.length} ` : "";
+  const title = name ? `${alarmed}${progress}${failed}${name} – Weft` : "Weft";
   useEffect(() => {
     document.title = title;
   }, [title]);

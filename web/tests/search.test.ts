@@ -11,6 +11,7 @@ function item(name: string, more: Partial<Searchable> & { numbers?: Record<strin
     used: true,
     decision: "auto",
     suspect: false,
+    flagged: false,
     tags: "",
     number: (key) => numbers[key] ?? null,
     ...more,
@@ -48,4 +49,10 @@ describe("search", () => {
   test("an unknown field is told", () => {
     expect(() => parseSearch("colour:red")).toThrow(SearchError);
   });
+});
+
+test("flagged images are found, and only those", () => {
+  const test = parseSearch("flag:yes");
+  expect([item("a", { flagged: true }), item("b")].map((one) => test(one))).toEqual([true, false]);
+  expect(parseSearch("flag:no")(item("b"))).toBe(true);
 });

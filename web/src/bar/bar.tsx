@@ -6,6 +6,7 @@ import { signed } from "../lib/format";
 import { mark } from "../lib/marks";
 import { TriState } from "../parts/tristate";
 import { decide, toggleDrop } from "../state/decisions";
+import { flagged } from "../state/flags";
 import { barMetric, METRICS } from "../state/metrics";
 import { glanceAt } from "../state/previews";
 import { go, orderBy, searchText } from "../state/route";
@@ -46,6 +47,7 @@ function Info() {
       <span class="quiet">{signed(now.number(at, "tilt_deg"), 1, "°")}</span>
       <span class="quiet">{place >= 0 ? `${place + 1} / ${seen}` : "not in this filter"}</span>
       <span class="badge">{now.word(at)}</span>
+      {flagged.value.has(now.names[at] as string) && <span class="badge" data-testid="flag" title="F takes the flag away">flagged</span>}
       <span class="why" title={reason}>{reason}</span>
       <span class="spacer" />
       {range.value && <RangeActs />}
@@ -98,7 +100,7 @@ function Search() {
       </svg>
       <input
         id="search" type="search" placeholder="Search  /" aria-label="Search images" value={searchText.value} spellcheck={false}
-        title="Part of a name, TS_0[1-3]_*, tilt:>50, res:>15, state:stale, used:no, suspect:yes"
+        title="Part of a name, TS_0[1-3]_*, tilt:>50, res:>15, state:stale, used:no, suspect:yes, flag:yes"
         onInput={(event) => go({ search: event.currentTarget.value })}
         onKeyDown={(event) => {
           if (event.key === "Escape" || event.key === "Enter") {
@@ -134,7 +136,8 @@ function Cells() {
   const drawn = useSignal(0);
 
   const stateNow = (): BarState => ({
-    table: table.peek(), view: view.value, position: position.value, range: range.value, metric: barMetric.value, phase: phase.peek(),
+    table: table.peek(), view: view.value, position: position.value, range: range.value, metric: barMetric.value, flagged: flagged.value,
+    phase: phase.peek(),
   });
 
   // cells: when images, decisions or the order change

@@ -17,6 +17,7 @@ export interface BarState {
   position: number;
   range: readonly [number, number] | null;
   metric: string;
+  flagged: ReadonlySet<string>;
   phase: number;
 }
 
@@ -56,6 +57,7 @@ export function drawBase(canvas: Canvas, layout: BarLayout, state: BarState, col
   if (layout.pitch >= 3) drawCells(canvas, layout, state, colours);
   else drawColumns(canvas, layout, state, colours);
   drawSuspects(canvas, layout, state, colours);
+  drawFlags(canvas, layout, state, colours);
   drawMetric(canvas, layout, state, colours);
 }
 
@@ -225,6 +227,19 @@ function drawSuspects(canvas: Canvas, layout: BarLayout, state: BarState, colour
     canvas.lineTo(middle + 3, CELLS_Y - 6);
     canvas.lineTo(middle, CELLS_Y - 1.5);
     canvas.fill();
+  }
+}
+
+/** A flag on its pole above the cell. */
+function drawFlags(canvas: Canvas, layout: BarLayout, state: BarState, colours: Palette): void {
+  const { table, view, flagged } = state;
+  if (flagged.size === 0) return;
+  canvas.fillStyle = colours.text;
+  for (let p = 0; p < view.length; p++) {
+    if (!flagged.has(table.names[view[p] as number] as string)) continue;
+    const middle = (layout.left[p] as number) + layout.pitch / 2 - 0.5;
+    canvas.fillRect(middle - 0.6, CELLS_Y - 7, 1.2, 6);
+    canvas.fillRect(middle, CELLS_Y - 7, 4, 3);
   }
 }
 

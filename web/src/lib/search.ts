@@ -3,7 +3,7 @@
  *
  *   TS_01        names that begin so (or hold it), * and ? and [1-3] as in a shell
  *   tilt:>50     a number of the image; < <= > >= = and a range 1..2
- *   state:stale  used:no  tag:dark  series:TS_0[1-3]  verdict:weak  suspect:yes  -word  (not)
+ *   state:stale  used:no  tag:dark  series:TS_0[1-3]  verdict:weak  suspect:yes  flag:yes  -word  (not)
  */
 
 export interface Searchable {
@@ -14,6 +14,7 @@ export interface Searchable {
   used: boolean;
   decision: string;
   suspect: boolean;
+  flagged: boolean;
   tags: string;
   number(key: string): number | null;
 }
@@ -35,7 +36,7 @@ export const NUMBERS: Readonly<Record<string, string>> = {
   order: "order",
 };
 
-export const WORDS = ["state:", "used:", "series:", "verdict:", "suspect:", "tag:", ...Object.keys(NUMBERS).map((n) => `${n}:`)];
+export const WORDS = ["state:", "used:", "series:", "verdict:", "suspect:", "flag:", "tag:", ...Object.keys(NUMBERS).map((n) => `${n}:`)];
 
 export class SearchError extends Error {}
 
@@ -72,6 +73,9 @@ function fieldTest(field: string, value: string): Test {
       return (item) => item.used === yes(lower);
     case "suspect":
       return (item) => item.suspect === yes(lower);
+    case "flag":
+    case "flagged":
+      return (item) => item.flagged === yes(lower);
     case "tag":
       return (item) => item.tags.toLowerCase().includes(lower);
     case "series": {
@@ -80,7 +84,7 @@ function fieldTest(field: string, value: string): Test {
     }
   }
   const key = NUMBERS[field];
-  if (key === undefined) throw new SearchError(`${field}: is not known here; try ${WORDS.slice(0, 8).join(" ")}`);
+  if (key === undefined) throw new SearchError(`${field}: is not known here; try ${WORDS.slice(0, 9).join(" ")}`);
   const compare = comparison(value);
   return (item) => {
     const number = item.number(key);

@@ -1,6 +1,7 @@
 /** Overview: is the set good, and does processing keep up? */
 
 import { useSignal } from "@preact/signals";
+import { AlarmList } from "../parts/alarms";
 import { Copy } from "../parts/copy";
 import { Disc } from "../parts/disc";
 import { type Axis, MetricPlot } from "../parts/metricplot";
@@ -11,6 +12,7 @@ import { METRICS, type Metric } from "../state/metrics";
 import { go } from "../state/route";
 import { applyRules, hits, setLimit, thresholds } from "../state/rules";
 import { counts, isLoaded, project, revision, run, table, view } from "../state/store";
+import { Newest } from "../parts/newest";
 import { NoImages } from "./real";
 
 export function OverviewPage() {
@@ -22,6 +24,7 @@ export function OverviewPage() {
   return (
     <div class="overview">
       <TopLine />
+      <AlarmList />
       <section class="card">
         <header>
           <h2>Measured</h2>
@@ -34,6 +37,7 @@ export function OverviewPage() {
         {shown.map((metric) => <MetricRow key={metric.key + axis.value} metric={metric} axis={axis.value} />)}
       </section>
       <div class="stack">
+        <Newest />
         <section class="card">
           <header><h2>Status</h2></header>
           <Ring />

@@ -3,6 +3,7 @@
 import { useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { fixed, signed } from "../lib/format";
+import { flagged } from "../state/flags";
 import { barMetric, metricOf } from "../state/metrics";
 import { arrivals, forgetAhead, peek, peekAny, want } from "../state/previews";
 import { go } from "../state/route";
@@ -85,6 +86,7 @@ export function Sheet({ members }: { members: readonly number[] }) {
     revision.value;
     arrivals.value;
     current.value;
+    flagged.value;
     barMetric.value;
     paint();
   });
@@ -180,6 +182,7 @@ function drawCell(context: CanvasRenderingContext2D, at: number, x: number, y: n
   if (now.decision[at] === KEEP) drawCorner(context, x, y, colours.accent);
   else if (now.suspects.has(at) && !isOut) drawSuspect(context, now.suspects.get(at) as string, x, y, grid, colours);
   else if (now.state[at] === 4 || now.state[at] === 5) drawWord(context, now.word(at), x, y, grid, colours.red, "#fff");
+  if (flagged.value.has(now.names[at] as string)) drawFlag(context, x + picture - 14, y + 4, colours);
   if (at === current.value) {
     context.strokeStyle = colours.text;
     context.lineWidth = 2;
@@ -200,6 +203,14 @@ function drawCell(context: CanvasRenderingContext2D, at: number, x: number, y: n
 function drawSuspect(context: CanvasRenderingContext2D, reason: string, x: number, y: number, grid: Grid, colours: Palette): void {
   drawCorner(context, x, y, colours.amber);
   drawWord(context, reason.split(/[:;,]/)[0] as string, x, y, grid, colours.amber, "#14161a");
+}
+
+function drawFlag(context: CanvasRenderingContext2D, x: number, y: number, colours: Palette): void {
+  context.fillStyle = colours.ground;
+  context.fillRect(x - 3, y - 2, 15, 17);
+  context.fillStyle = colours.text;
+  context.fillRect(x, y, 1.6, 13);
+  context.fillRect(x + 1.6, y, 8, 6);
 }
 
 function drawCorner(context: CanvasRenderingContext2D, x: number, y: number, colour: string): void {

@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import * as api from "../api/client";
 import { duration } from "../lib/format";
+import { AlarmChip } from "./alarms";
 import { isHelpOpen } from "../state/look";
 import { report } from "../state/notices";
 import { go, isSettingsOpen, page as pageNow, type Page, PAGES, route, routeQuery } from "../state/route";
@@ -39,6 +40,7 @@ export function Top() {
         ))}
       </nav>
       <span class="spacer" />
+      <AlarmChip />
       <RunState />
       <RunButton />
       <button

@@ -4,7 +4,8 @@ import { type KeyAct, letter, named, placed } from "../lib/keys";
 import { range } from "../bar/bar";
 import { decide, redo, toggleDrop, undo } from "./decisions";
 import * as look from "./look";
-import { notify } from "./notices";
+import { toggleFlag } from "./flags";
+import { announce, notify } from "./notices";
 import { go, type Page, route } from "./route";
 import { current, membersOf, position, step, stepSeries, select, table, view } from "./store";
 import type { Order } from "./table";
@@ -38,6 +39,12 @@ export function acceptSuspects(): void {
   }
   if (bySuspicion.size === 0) notify("Nothing is suspected in this series.");
   for (const [text, items] of bySuspicion) decide(items, "drop", text);
+}
+
+function flagCurrent(): void {
+  const name = table.value.names[current.value];
+  if (name === undefined) return;
+  announce(`${name} ${toggleFlag(name) ? "flagged" : "no longer flagged"}`);
 }
 
 /** This series is done: go to the next one. */
@@ -93,6 +100,7 @@ export const ACTS: readonly KeyAct[] = [
   },
   { label: "keep, whatever rules say", keys: "K", group: "Decide", match: letter("k"), run: decisionOf("keep") },
   { label: "back to automatic", keys: "U", group: "Decide", match: letter("u"), run: decisionOf("auto") },
+  { label: "flag, to come back to (search flag:yes)", keys: "F", group: "Decide", match: letter("f"), run: flagCurrent },
   { label: "drop this series' suspects", keys: "Shift+A", group: "Decide", match: letter("a", true), run: acceptSuspects },
   { label: "undo", keys: "Z", group: "Decide", match: letter("z"), run: undo },
   { label: "redo", keys: "Shift+Z", group: "Decide", match: letter("z", true), run: redo },

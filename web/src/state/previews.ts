@@ -7,7 +7,7 @@ import { table } from "./store";
 
 export type Side = 128 | 256 | 512;
 
-const LIMIT_BYTES = 64 * 1024 * 1024;
+const LIMIT_BYTES = 40 * 1024 * 1024;
 const AT_ONCE = 4;
 
 const kept = new Lru<ImageBitmap>(LIMIT_BYTES, (bitmap) => bitmap.close());

@@ -5,6 +5,7 @@ import * as api from "../api/client";
 import { openStream, type StreamState } from "../api/stream";
 import { mark } from "../lib/marks";
 import { parseSearch, SearchError, type Test } from "../lib/search";
+import { flagged } from "./flags";
 import { currentName, go, orderBy, searchText } from "./route";
 import { count, ordered, Table } from "./table";
 
@@ -55,7 +56,7 @@ export const view = computed<Uint32Array>(() => {
   if (/:/.test(search) || order !== "name") revision.value;
   const { test } = parsed.value;
   if (test === null) return ordered(now, order, null);
-  const item = now.searchable();
+  const item = now.searchable(flagged.value);
   return ordered(now, order, (at) => test(item(at)));
 });
 

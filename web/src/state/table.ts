@@ -126,7 +126,7 @@ export class Table {
   }
 
   /** One image as the search sees it; the same object is filled again for each. */
-  searchable(): (at: number) => Searchable {
+  searchable(flagged: ReadonlySet<string> = new Set()): (at: number) => Searchable {
     const view: Searchable & { at: number } = {
       at: 0,
       name: "",
@@ -136,6 +136,7 @@ export class Table {
       used: true,
       decision: "",
       suspect: false,
+      flagged: false,
       tags: "",
       number: (key) => this.number(view.at, key),
     };
@@ -148,6 +149,7 @@ export class Table {
       view.used = this.isUsed(at);
       view.decision = VERBS[this.decision[at] ?? 0] as string;
       view.suspect = this.suspects.has(at);
+      view.flagged = flagged.has(view.name);
       view.tags = `${this.decisionReasons.get(at) ?? ""} ${this.suspects.get(at) ?? ""}`;
       return view;
     };

@@ -1,0 +1,97 @@
+"""What the page does while a run is going: alarms, the newest image; flags; every export from the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browsing import CHROMIUM, Server, open_page, running_server
+from browsing import browser as chromium
+from fake_run import fake_run
+from playwright.sync_api import Browser, Page, expect
+
+pytestmark = [
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Debian's chromium"),
+    pytest.mark.filterwarnings("ignore"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests here."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def server(project_folder: Path) -> Iterator[Server]:
+    """A server of its own for each test."""
+    with running_server(project_folder) as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    """The page, just opened; whatever it complains about fails the test."""
+    context, opened = open_page(browser, server.link)
+    yield opened
+    faults = opened.faults  # type: ignore[attr-defined]
+    context.close()
+    assert faults == []
+
+
+def test_a_limit_that_is_crossed_while_a_run_goes_is_told_until_it_was_seen(page: Page, server: Server) -> None:
+    page.get_by_label("Motion: at most").fill("30")
+    page.keyboard.press("Tab")
+    with fake_run(server.folder, total=10, in_hand=("TS_01_001",)) as run:
+        expect(page.get_by_test_id("run-state")).to_contain_text("0 of 10")
+        run.finish("TS_01_002", {"motion": {"total_A": 4.0}})
+        expect(page.get_by_test_id("newest")).to_contain_text("TS_01_002")
+        expect(page.get_by_test_id("alarms")).to_have_count(0)
+        run.finish("TS_01_003", {"motion": {"total_A": 55.0}})
+        expect(page.get_by_test_id("alarms")).to_have_text("▲ 1 alarm")
+        expect(page.get_by_test_id("alarm")).to_contain_text("Motion above 30 Å: 1 of the 2 images of this run")
+        assert page.title().startswith("▲1 ")
+        page.get_by_test_id("alarm").get_by_role("button", name="Seen").click()
+        expect(page.get_by_test_id("alarm")).to_have_count(0)
+        run.finish("TS_01_004", {"motion": {"total_A": 60.0}})
+        expect(page.get_by_test_id("alarm")).to_contain_text("2 of the 3 images")
+        page.get_by_role("button", name="Look at the newest").click()
+        expect(page.locator(".bar-info .name")).to_have_text("TS_01_004")
+    # who was away finds the alarm after the run
+    expect(page.get_by_test_id("run-state")).to_have_count(0)
+    expect(page.get_by_test_id("alarms")).to_be_visible()
+
+
+def test_three_dark_images_in_a_row_raise_an_alarm(page: Page, server: Server) -> None:
+    with fake_run(server.folder, total=10) as run:
+        for name in ("TS_02_001", "TS_02_002", "TS_02_003"):
+            run.finish(name, {"average": {"mean": 0.4}})
+        page.get_by_role("link", name="Overview").click()
+        expect(page.get_by_test_id("alarm")).to_contain_text("3 images in a row are dark")
+
+
+def test_a_flag_is_found_again_after_a_reload_and_decides_nothing(page: Page, server: Server) -> None:
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("f")
+    expect(page.get_by_test_id("flag")).to_be_visible()
+    page.reload()
+    page.locator("#search").fill("flag:yes")
+    expect(page.get_by_test_id("hits")).to_have_text("1 of 10")
+    expect(page.locator(".bar-info .name")).to_have_text("TS_01_001")
+    assert not (server.folder / "weft" / "decisions.jsonl").exists()
+    page.keyboard.press("Enter")
+    page.keyboard.press("f")
+    expect(page.get_by_test_id("hits")).to_have_text("0 of 10")
+
+
+def test_every_target_is_exported_from_the_page(page: Page, server: Server) -> None:
+    page.get_by_role("link", name="Export").click()
+    for target in ("Dynamo", "AreTomo", "RELION 5", "WarpTools / M"):
+        page.get_by_role("button", name=target, exact=True).click()
+        expect(page.get_by_text("not written")).to_have_count(2)
+        page.get_by_role("button", name="Export", exact=True).click()
+        expect(page.get_by_text("✓ as decided")).to_have_count(2, timeout=60_000)
+    written = {path.name for path in (server.folder / "weft").iterdir() if path.is_dir()}
+    assert {"aretomo", "relion", "tomostar"} <= written

@@ -1,0 +1,29 @@
+/** Images to come back to: a person's marks, kept by this browser for each project; no decision. */
+
+import { signal } from "@preact/signals";
+
+const KEY = "weft-flags";
+export const flagged = signal<ReadonlySet<string>>(new Set());
+let folder = "";
+
+function readAll(): Record<string, string[]> {
+  try {
+    return JSON.parse(localStorage.getItem(KEY) ?? "{}") as Record<string, string[]>;
+  } catch {
+    return {};
+  }
+}
+
+export function openFlags(projectFolder: string): void {
+  folder = projectFolder;
+  flagged.value = new Set(readAll()[folder] ?? []);
+}
+
+/** Flag an image, or take its flag away; true if it has one now. */
+export function toggleFlag(name: string): boolean {
+  const next = new Set(flagged.value);
+  if (!next.delete(name)) next.add(name);
+  flagged.value = next;
+  localStorage.setItem(KEY, JSON.stringify({ ...readAll(), [folder]: [...next] }));
+  return next.has(name);
+}
