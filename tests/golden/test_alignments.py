@@ -172,6 +172,30 @@ def test_an_alignment_of_an_earlier_stack_finds_its_movies(project: Project, tmp
     assert imported(project) == wanted(ASCENDING[1:])
 
 
+def test_a_list_that_is_one_image_off_is_not_taken_for_the_stacks(project: Project, tmp_path: Path) -> None:
+    """Without the lowest tilt, while now the highest is dropped: as many lines as images in use, all of them one step off."""
+    align(tmp_path / "a", ASCENDING[1:])
+    (tmp_path / "a" / "TS_01.rawtlt").write_text("-3.00\n0.00\n3.00\n6.00\n")
+    decide(project, [ASCENDING[-1]], "drop")
+    weft(project, "stack", "-q")
+    assert weft(project, "import", "--alignments", str(tmp_path / "a")) == 0
+    assert imported(project) == wanted(ASCENDING[1:])
+    (tmp_path / "a" / "TS_01.rawtlt").unlink()
+    decide(project, [ASCENDING[-1]], "keep")
+    decide(project, [ASCENDING[0]], "drop")
+    assert (
+        weft(project, "import", "--alignments", str(tmp_path / "a")) == 0
+    )  # the stack's table is one off, those in use fit
+    assert imported(project) == wanted(ASCENDING[1:])
+
+
+def test_a_specimen_that_is_tilted_itself_is_told(project: Project, tmp_path: Path, capsys: Capture) -> None:
+    align(tmp_path / "a", ASCENDING, shift_deg=11.0)
+    assert weft(project, "import", "--alignments", str(tmp_path / "a")) == 0
+    assert imported(project) == wanted(ASCENDING, 11.0)
+    assert "all its angles are +11.0° off the mdoc's" in capsys.readouterr().err
+
+
 def test_the_table_of_series_shows_what_is_aligned(project: Project, tmp_path: Path, capsys: Capture) -> None:
     weft(project, "import")
     assert "\tno\t" in capsys.readouterr().out

@@ -29,6 +29,7 @@ _STACK_FOLDERS = ("imod", "aretomo", "dynamo")
 _ROUNDED_DEG = 0.02  # angles are written with two decimals
 _CUT_DEG = 0.2
 _LEAST_TOLERANCE_DEG = 1.0
+_LIKELY_OFFSET_DEG = 1.2  # less than steps of series are, mostly; more is a tilted specimen, or another list
 _AXIS_DEG = 10.0
 _IDENTITY = 1e-6
 _RELION_AXIS = "rlnTomoZRot"
@@ -250,19 +251,33 @@ def _movies_of(lines: _Lines, series: TiltSeries, stack: Stack) -> tuple[list[Ti
         If no list of images fits.
     """
     counts: dict[str, int] = {}
+    fits: list[tuple[float, list[Tilt | None], float]] = []
     for what, tilts in _candidates(lines, series, stack):
         counts.setdefault(what, len(tilts))
         if len(tilts) != lines.total:
             continue
         mine = [tilts[section] for section in lines.sections]
-        for sign, note in ((1.0, []), (-1.0, ["its angles are minus the mdoc's, as WarpTools writes them"])):
-            if lines.tilts_deg is None or _fit(lines.tilts_deg, mine, sign):
-                return mine, sign, note
-    told = ", ".join(f"{count} in {what}" for what, count in counts.items())
-    raise InputError(
-        f"{lines.source}: has {lines.total} lines, which fit no list of {series.name}'s images by number and angle ({told}); "
-        "was another stack aligned? put its .rawtlt beside it"
-    )
+        for sign in (1.0, -1.0):
+            offset = 0.0 if lines.tilts_deg is None else _offset_deg(lines.tilts_deg, mine, sign)
+            if offset is not None:
+                fits.append((offset, mine, sign))
+    if not fits:
+        told = ", ".join(f"{count} in {what}" for what, count in counts.items())
+        raise InputError(
+            f"{lines.source}: has {lines.total} lines, which fit no list of {series.name}'s images by number and angle ({told}); "
+            "was another stack aligned? put its .rawtlt beside it"
+        )
+    # a list that is one image off fits, too, with all angles one step off: the best evidence that is not, else the least
+    likely = [fit for fit in fits if abs(fit[0]) <= _LIKELY_OFFSET_DEG]
+    offset, mine, sign = likely[0] if likely else min(fits, key=lambda fit: abs(fit[0]))
+    notes = []
+    if sign < 0:
+        notes.append("its angles are minus the mdoc's, as WarpTools writes them")
+    if not likely:
+        notes.append(
+            f"all its angles are {offset:+.1f}° off the mdoc's; if the specimen has no such tilt, lines and images do not belong together"
+        )
+    return mine, sign, notes
 
 
 def _candidates(lines: _Lines, series: TiltSeries, stack: Stack) -> Iterator[tuple[str, list[Tilt | None]]]:
@@ -290,16 +305,17 @@ def _candidates(lines: _Lines, series: TiltSeries, stack: Stack) -> Iterator[tup
         yield what, list(left)
 
 
-def _fit(angles: Sequence[float], tilts: Sequence[Tilt | None], sign: float) -> bool:
-    """Whether refined angles are those of the tilts, up to an offset that all share."""
+def _offset_deg(angles: Sequence[float], tilts: Sequence[Tilt | None], sign: float) -> float | None:
+    """Return by how much refined angles are off the tilts', all alike; None if they are not the tilts' angles."""
     pairs = [(sign * angle, tilt.tilt_deg) for angle, tilt in zip(angles, tilts, strict=True) if tilt is not None]
-    if len(pairs) < 2:
-        return bool(pairs)
+    if not pairs:
+        return None
     offset = statistics.median(refined - nominal for refined, nominal in pairs)
     nominal = sorted(value for _, value in pairs)
-    step = statistics.median(b - a for a, b in pairwise(nominal))
-    tolerance = max(_LEAST_TOLERANCE_DEG, 0.5 * step)
-    return all(abs(refined - value - offset) <= tolerance for refined, value in pairs)
+    steps = [b - a for a, b in pairwise(nominal)]
+    tolerance = max(_LEAST_TOLERANCE_DEG, 0.5 * statistics.median(steps)) if steps else _LEAST_TOLERANCE_DEG
+    fits = all(abs(refined - value - offset) <= tolerance for refined, value in pairs)
+    return offset if fits else None
 
 
 def _by_angle(angles: Sequence[float], series: TiltSeries, stack: Stack) -> list[Tilt | None]:
