@@ -25,8 +25,8 @@ app = make_app(
 )
 # what an export writes file by file; stacks are made aside as whole folders
 _FILES: dict[Target, tuple[str, ...]] = {
-    "relion": ("relion/*.star", "relion/tilt_series/*.star", "relion/motion/*.star"),
-    "star": ("star/*.star", "star/motion/*.star"),
+    "relion": ("relion/*.star", "relion/tilt_series/*.star", "relion/motion/*.star", "relion/ctf/*.*"),
+    "star": ("star/*.star", "star/motion/*.star", "star/ctf/*.*"),
     "warp": ("*.settings", "processed_items.json", "warp_tiltseries/*.xml"),
 }
 

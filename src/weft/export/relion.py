@@ -17,6 +17,7 @@ import numpy as np
 
 from weft.errors import ItemFailed
 from weft.export.chosen import Chosen
+from weft.export.ctfimage import write_ctf_images
 from weft.export.motionstar import MovieMotion, accumulated_px, motion_blocks
 from weft.export.tomostar import unknown_exposure
 from weft.fields import CtfFit
@@ -31,6 +32,7 @@ from weft.state.record import Record
 __all__ = [
     "RelionOptions",
     "ctf_columns",
+    "ctf_image_columns",
     "motion_facts",
     "relative_to",
     "shared_ctf",
@@ -100,6 +102,7 @@ def write_relion_series(project: Project, chosen: Chosen, options: RelionOptions
     columns |= _motion_columns(project, rows, options)
     records = [record for _, record in rows]
     shared = shared_ctf(project, series, records)
+    columns |= ctf_image_columns(project, records, project.out / "relion", options.root)
     columns |= ctf_columns(records, angles=[tilt.tilt_deg for tilt in tilts], shared=shared)
     columns |= _alignment_columns(chosen, tilts)
     path = project.out / "relion" / "tilt_series" / f"{series.name}.star"
@@ -181,6 +184,17 @@ def motion_facts(
         gain=relative_to(root, project.folder / given.gain) if given.gain else "",
         eer=eer,
     )
+
+
+def ctf_image_columns(project: Project, records: Sequence[Record], folder: Path, root: Path) -> dict[str, list[str]]:
+    """Write pictures of the CTF for RELION's display and return their columns; none if a movie has no spectrum."""
+    images = write_ctf_images(project, records, folder)
+    if not images:
+        return {}
+    return {
+        "rlnCtfPowerSpectrum": [relative_to(root, one.spectrum) for one in images],
+        "rlnCtfImage": [f"{relative_to(root, one.fit)}:mrc" for one in images],
+    }
 
 
 def ctf_columns(

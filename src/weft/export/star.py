@@ -7,7 +7,7 @@ from pathlib import Path
 
 from weft.errors import MissingError
 from weft.export.motionstar import accumulated_px
-from weft.export.relion import ctf_columns, motion_facts, relative_to, write_motion
+from weft.export.relion import ctf_columns, ctf_image_columns, motion_facts, relative_to, write_motion
 from weft.io.star import Block, Loop, write_star
 from weft.state.project import Project
 from weft.state.record import Record
@@ -83,4 +83,4 @@ def _columns(project: Project, root: Path, records: list[Record]) -> dict[str, l
             "rlnAccumMotionEarly": [f"{early:.6f}" for _, early, _ in lengths],
             "rlnAccumMotionLate": [f"{late:.6f}" for _, _, late in lengths],
         }
-    return columns | ctf_columns(records)
+    return columns | ctf_image_columns(project, records, project.out / "star", root) | ctf_columns(records)
