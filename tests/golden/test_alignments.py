@@ -16,7 +16,7 @@ import starfile
 from tests.export_project import ANGLES, PIXEL_A, Made, make_processed, movie_of
 
 from weft.cli.main import main
-from weft.io.imod import read_angles, read_xf
+from weft.io.imod import read_angles, read_tilt_com, read_xf
 from weft.io.star import read_star
 from weft.pipeline.decide import decide
 from weft.series.alignment import read_alignment, rotation
@@ -329,6 +329,21 @@ def test_what_cannot_be_an_alignment_of_the_series_is_one_sentence(
     assert weft(project, "import", "--alignments", str(tmp_path)) == 1
     assert sentence in capsys.readouterr().err
     assert read_alignment(project.out, "TS_01") is None
+
+
+def test_what_etomo_leaves_out_is_told(project: Project, tmp_path: Path, capsys: Capture) -> None:
+    align(tmp_path / "a" / "TS_01", ASCENDING)
+    (tmp_path / "a" / "TS_01" / "tilt.com").write_text("$tilt -StandardInput\nOFFSET -4.5\nEXCLUDELIST2 1,4-5\n")
+    assert weft(project, "import", "--alignments", str(tmp_path / "a")) == 0
+    told = capsys.readouterr().err
+    assert f"tilt.com leaves {ASCENDING[0]}, {ASCENDING[3]}, {ASCENDING[4]} out of the tomogram" in told
+    assert "tilt.com turns the tomogram by -4.5°" in told
+    assert imported(project) == wanted(ASCENDING)
+
+
+@pytest.mark.data
+def test_a_real_tilt_com_adds_nothing(real: Path) -> None:
+    assert read_tilt_com(real / "cryoCAT" / "TS_017" / "tilt.com") == (0.0, ())
 
 
 def test_what_is_odd_about_an_alignment_is_told(project: Project, tmp_path: Path, capsys: Capture) -> None:

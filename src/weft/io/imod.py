@@ -15,7 +15,7 @@ import numpy as np
 
 from weft.errors import InputError
 
-__all__ = ["AlnFile", "Transform", "read_aln", "read_angles", "read_xf"]
+__all__ = ["AlnFile", "Transform", "read_aln", "read_angles", "read_tilt_com", "read_xf"]
 
 _STEEPEST_DEG = 90.0
 _MOST_COLUMNS = 4  # AreTomo and others put order and exposure behind the angle
@@ -164,6 +164,27 @@ def read_aln(path: Path) -> AlnFile:
         tuple(number - base for number in dark),
         size,
     )
+
+
+def read_tilt_com(path: Path) -> tuple[float, tuple[int, ...]]:
+    """Return what etomo's ``tilt.com`` adds to an alignment: the tomogram's tilt offset, and sections left out of it, from 0.
+
+    Raises
+    ------
+    InputError
+        If a list of views makes no sense.
+    """
+    offset, views = 0.0, set[int]()
+    for line in _text(path).splitlines():
+        key, _, rest = line.strip().partition(" ")
+        if key.upper() == "OFFSET":
+            offset = _numbers(path, rest.split() or ["0"])[0]
+        elif key.upper() in {"EXCLUDELIST", "EXCLUDELIST2", "EXCLUDE"}:
+            for part in rest.replace(",", " ").split():
+                first, _, last = part.partition("-")
+                low, high = (int(value) for value in _numbers(path, [first, last or first]))
+                views.update(range(low, high + 1))
+    return offset, tuple(sorted(view - 1 for view in views))
 
 
 def _of_aln(rotation_deg: float, tx: float, ty: float) -> Transform:

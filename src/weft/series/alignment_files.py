@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from weft.errors import InputError
-from weft.io.imod import Transform, read_aln, read_angles, read_xf
+from weft.io.imod import Transform, read_aln, read_angles, read_tilt_com, read_xf
 from weft.io.names import stem_of
 from weft.io.star import Loop, find_named, read_star
 from weft.series.alignment import Alignment, TiltAlignment, rotation
@@ -101,8 +101,27 @@ def find_alignment(place: Path, series: TiltSeries, stack: Stack) -> Alignment |
             continue
         angle = sign * lines.tilts_deg[index] if lines.tilts_deg is not None else tilt.tilt_deg
         tilts.append(_tilt(tilt.movie, angle, transform, lines.pixel_size_A))
+    notes += _tilt_com_notes(lines, movies)
     found = Alignment(series.name, str(lines.source), lines.program, tuple(tilts), (*lines.notes, *notes))
     return _with_axis_note(found, series)
+
+
+def _tilt_com_notes(lines: _Lines, movies: Sequence[Tilt | None]) -> list[str]:
+    """Return what etomo does beyond the alignment: nothing of it is taken over silently."""
+    path = next((p for name in ("tilt.com", "tilta.com") if (p := lines.source.with_name(name)).is_file()), None)
+    if path is None or lines.program != "imod":
+        return []
+    offset, views = read_tilt_com(path)
+    by_section = dict(zip(lines.sections, movies, strict=True))
+    out = [tilt.movie for view in views if (tilt := by_section.get(view)) is not None and tilt.movie]
+    notes = []
+    if out:
+        notes.append(f"{path.name} leaves {', '.join(out)} out of the tomogram; `weft drop` does so here, too")
+    if offset:
+        notes.append(
+            f"{path.name} turns the tomogram by {offset:+g}° (OFFSET); the angles are those of the .tlt, without it"
+        )
+    return notes
 
 
 def read_relion_alignments(star: Path, series: Sequence[TiltSeries]) -> dict[str, Alignment]:
