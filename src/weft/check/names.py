@@ -14,6 +14,9 @@ __all__ = ["check_names"]
 
 _BEING_WRITTEN_S = 60.0
 _MOST_FAULTS = 20
+_MOST_NOTES = 6
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+_CUT = "cut off"
 _ODD_LETTERS = re.compile(r"[^A-Za-z0-9_.+\-\[\]=]")
 
 
@@ -31,6 +34,7 @@ def check_names(given: Input) -> Iterator[Finding]:
     yield from _sizes(given)
     yield from _odd_names(given)
     yield from _in_motion(given)
+    yield from _notes(given)
     if given.movies:
         kinds = Counter(info.format for info in given.movies.values())
         shown = ", ".join(f"{count} {kind.upper()}" for kind, count in kinds.most_common())
@@ -125,6 +129,22 @@ def _in_motion(given: Input) -> Iterator[Finding]:
             "info", "being_written",
             f"{len(fresh)} movies were written in the last minute and may not be complete: {listed(fresh)}",
             "`weft watch` waits until files stand still", fresh[0],
+        )  # fmt: skip
+
+
+def _notes(given: Input) -> Iterator[Finding]:
+    """Tell what had to be decided on reading: signs, packed pixels, EER frames that are cut off or left over."""
+    said: dict[str, list[tuple[str, str]]] = {}
+    for name, info in given.movies.items():
+        for note in info.notes:
+            said.setdefault(_NUMBER.sub("#", note), []).append((name, note))
+    for members in list(said.values())[:_MOST_NOTES]:
+        name, note = members[0]
+        is_lost = _CUT in note
+        more = f" (and {len(members) - 1} movies alike)" if len(members) > 1 else ""
+        yield Finding(
+            "warning" if is_lost else "info", "reading", f"{name}: {note}{more}",
+            "copy them again if the originals are whole" if is_lost else "", name,
         )  # fmt: skip
 
 

@@ -120,6 +120,22 @@ def test_headers_are_read_again_when_settings_change_what_they_say(tmp_path: Pat
     assert len(set(again)) == 4
 
 
+def test_what_had_to_be_decided_on_reading_is_told_once(tmp_path: Path) -> None:
+    for number in range(3):
+        stack = np.full((2, 64, 64), 40, dtype=np.int8)
+        stack[0, :8] = np.arange(-128, -64).reshape(1, 64)  # both bytes beyond 127 and below: a gap between them
+        path = tmp_path / "frames" / f"m{number}.mrc"
+        write_mrc(path, stack, 1.5, dtype="int8")
+        data = bytearray(path.read_bytes())
+        data[76:88] = bytes(12)  # limits that tell nothing
+        path.write_bytes(data)
+        os.utime(path, (1e9, 1e9))
+    one = found(tmp_path)["reading"]
+    assert one.level == "info"
+    assert one.message.startswith("m0: 8-bit pixels taken as signed")
+    assert one.message.endswith("(and 2 movies alike)")
+
+
 def test_a_movie_that_cannot_be_read_is_looked_at_each_time(tmp_path: Path) -> None:
     good(tmp_path)
     (tmp_path / "weft").mkdir()
