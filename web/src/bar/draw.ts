@@ -1,6 +1,7 @@
 /** Paints the bar: a shape, a pattern and a colour for each state, so that no state is told by colour alone. */
 
 import { DROP, KEEP, type Table } from "../state/table";
+import { robustLimits } from "../lib/spread";
 import type { Palette } from "../state/theme";
 import type { BarLayout } from "./layout";
 
@@ -276,7 +277,7 @@ function drawMetric(canvas: Canvas, layout: BarLayout, state: BarState, colours:
   }
 }
 
-/** Limits that hold 98 of 100 values, so that one wild value does not flatten the others. */
+/** What most of the values on view span. */
 export function spread(values: Float32Array, view: Uint32Array): [number, number] {
   const stride = Math.max(1, Math.floor(view.length / 2000));
   const sample: number[] = [];
@@ -284,9 +285,5 @@ export function spread(values: Float32Array, view: Uint32Array): [number, number
     const value = values[view[p] as number] as number;
     if (!Number.isNaN(value)) sample.push(value);
   }
-  sample.sort((a, b) => a - b);
-  if (sample.length === 0) return [0, 0];
-  const low = sample[Math.floor(0.01 * (sample.length - 1))] as number;
-  const high = sample[Math.ceil(0.99 * (sample.length - 1))] as number;
-  return [low, high];
+  return robustLimits(sample);
 }

@@ -47,7 +47,7 @@ export function ExportPage() {
   const stale = rows.filter((row) => row.stale).length;
   const command = `weft ${verb}${verb === "export" ? ` ${target.value}` : ""}${halves.value ? " --halves" : ""}`;
   return (
-    <div class="pad">
+    <div class="pad narrow-table">
       <div class="steps">
         <Segments label="For" value={target.value} onChange={(value) => { target.value = value; }} options={TARGETS} />
         <label class="row"><input type="checkbox" checked={halves.value} onChange={(event) => { halves.value = event.currentTarget.checked; }} /> odd and even, too</label>
@@ -61,7 +61,7 @@ export function ExportPage() {
             </button>
           )}
       </div>
-      {stale > 0 && !isBusy && <p class="warned" style={{ marginBottom: "8px" }}>{plural(stale, "export")} no longer say what you decided; write them again.</p>}
+      {stale > 0 && !isBusy && <p class="warned" style={{ marginBottom: "8px" }}>{plural(stale, "export")} no longer {stale === 1 ? "says" : "say"} what you decided; write {stale === 1 ? "it" : "them"} again.</p>}
       {list.value !== null && rows.length === 0 && (
         <div class="empty">
           <strong>No series yet</strong>

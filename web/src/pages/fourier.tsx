@@ -48,7 +48,7 @@ export function FourierPage({ isNarrow = false }: { isNarrow?: boolean }) {
       <section class="card spectrum">
         <header>
           <h2>Spectrum</h2>
-          <span class="quiet">left measured, right model</span>
+          <span class="quiet">left measured (smoothed), right model</span>
         </header>
         <div class="fill"><Spectrum fit={ctf?.fit ?? null} /></div>
       </section>

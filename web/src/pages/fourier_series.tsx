@@ -3,6 +3,7 @@
 import { useEffect } from "preact/hooks";
 import { useComputed } from "@preact/signals";
 import { signed } from "../lib/format";
+import { axisRange, drawOutliers } from "../parts/outliers";
 import { Plot, type Line } from "../parts/plot";
 import { report } from "../state/notices";
 import { hand, type HandOut, loadHand, loadSeries, seriesList, seriesNamed } from "../state/series";
@@ -45,6 +46,8 @@ function DefocusCard({ members, series }: { members: number[]; series: string })
   const pick = (isOut: boolean) => members.map((at) => (now.isUsed(at) === !isOut ? now.number(at, "defocus_um") : null));
   const target = members.map((at) => absolute(now.number(at, "target_defocus_um")));
   const here = members.indexOf(current.value);
+  const measured = members.map((at) => now.number(at, "defocus_um"));
+  const range = axisRange([...measured, ...target]);
   return (
     <section class="card">
       <header>
@@ -55,14 +58,15 @@ function DefocusCard({ members, series }: { members: number[]; series: string })
         {members.length < 2 ? <NoTilts /> : (
           <Plot
             label={`Defocus against tilt of ${series}`} x={x} ys={[pick(false), pick(true), target]} lines={DEFOCUS_LINES}
-            xLabel="tilt (°)" yLabel="µm" xRange={padded(x)} yTicks={(value) => value.toFixed(2)} xTicks={(value) => value.toFixed(0).replace("-", "−")}
+            xLabel="tilt (°)" yLabel="µm" xRange={padded(x)} yRange={range} yTicks={(value) => value.toFixed(2)} xTicks={(value) => value.toFixed(0).replace("-", "−")}
             onClick={(index) => select(members[index] as number)}
             over={(plot, context, colours) => {
+              context.setLineDash([]);
               context.strokeStyle = colours.accent;
               context.lineWidth = devicePixelRatio;
               members.forEach((at, p) => {
                 const [value, sigma] = [now.number(at, "defocus_um"), now.number(at, "defocus_sigma_um")];
-                if (value === null || sigma === null) return;
+                if (value === null || sigma === null || !range || value < range[0] || value > range[1]) return;
                 const px = plot.valToPos(x[p] as number, "x", true);
                 context.globalAlpha = now.isUsed(at) ? 0.7 : 0.25;
                 context.beginPath();
@@ -71,6 +75,7 @@ function DefocusCard({ members, series }: { members: number[]; series: string })
                 context.stroke();
               });
               context.globalAlpha = 1;
+              drawOutliers(plot, context, colours.accent, x, measured, range, (value) => `${value.toFixed(2)} µm`);
               ring(plot, context, colours.text, x[here], here < 0 ? null : now.number(current.value, "defocus_um"));
             }}
           />

@@ -4,7 +4,6 @@ import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import * as api from "../api/client";
 import { mark } from "../lib/marks";
-import { Segments } from "../parts/segments";
 import { detailOf, followDetail } from "../state/detail";
 import * as look from "../state/look";
 import { report } from "../state/notices";
@@ -250,6 +249,9 @@ function Tools({ mask }: { mask: MaskImage | null }) {
   const toggle = (label: string, key: string, state: { value: boolean }) => (
     <button type="button" aria-pressed={state.value} title={`${label} (${key})`} onClick={() => { state.value = !state.value; }}>{label}</button>
   );
+  const toggleWhich = (which: look.Which, label: string) => (
+    <button type="button" aria-pressed={look.which.value === which} title={which === "average" ? "Sum of all frames" : `Sum of the ${which} frames`} onClick={() => { look.which.value = which; }}>{label}</button>
+  );
   const found = detailOf(current.value);
   const isLocked = project.value?.read_only ?? true;
   const back = async (): Promise<void> => {
@@ -278,10 +280,11 @@ function Tools({ mask }: { mask: MaskImage | null }) {
         {toggle("Invert", "I", look.invert)}
       </span>
       {found?.has_halves && (
-        <Segments
-          label="Which average" value={look.which.value} onChange={(value) => { look.which.value = value; }}
-          options={[["average", "All"], ["even", "Even"], ["odd", "Odd"]]}
-        />
+        <span class="glass">
+          {toggleWhich("average", "All")}
+          {toggleWhich("even", "Even")}
+          {toggleWhich("odd", "Odd")}
+        </span>
       )}
       <span class="spacer" />
       {look.painting.value === "off" ? (

@@ -105,7 +105,7 @@ function Measured({ record }: { record: RecordJson | null }) {
       {motion && (
         <>
           <dt>Motion</dt><dd>{fixed(motion.total_A, 1, "Å")}</dd>
-          <dt>early, late</dt><dd>{fixed(motion.early_A, 1)}, {fixed(motion.late_A, 1, "Å")}</dd>
+          {(motion.late_A ?? 0) > 0 && <><dt title="Within the first 4 e⁻/Å² (the first third of the frames where the exposure is unknown), and after">early, late</dt><dd>{fixed(motion.early_A, 1)}, {fixed(motion.late_A, 1, "Å")}</dd></>}
           {motion.reason && <dd class="wide warned small">{motion.reason}</dd>}
         </>
       )}

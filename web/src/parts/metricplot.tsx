@@ -1,9 +1,10 @@
 /** One number over all images, with thresholds that are dragged on the plot. */
 
-import { useSignalEffect } from "@preact/signals";
+import { signal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { spread } from "../bar/draw";
 import { fixed } from "../lib/format";
+import { niceTicks } from "../lib/spread";
 import type { Metric } from "../state/metrics";
 import { setLimit, thresholds } from "../state/rules";
 import { current, hovered, hoveredPlace, position, revision, select, table, view } from "../state/store";
@@ -13,7 +14,14 @@ import { PointMark, type PointPlace } from "./pointmark";
 
 export type Axis = "index" | "tilt";
 
-const HEIGHT = 84;
+/** As high as lets six plots be seen at once, where the window is large enough for that. */
+const height = signal(fitHeight());
+addEventListener("resize", () => { height.value = fitHeight(); });
+
+function fitHeight(): number {
+  return Math.round(Math.min(150, Math.max(84, (innerHeight - 330) / 6 - 17)));
+}
+
 const PAD = { left: 40, right: 6, top: 6, bottom: 6 };
 
 interface Scale {
@@ -35,7 +43,7 @@ export function MetricPlot({ metric, axis }: { metric: Metric; axis: Axis }) {
     const ratio = devicePixelRatio || 1;
     const width = element.clientWidth;
     element.width = Math.round(width * ratio);
-    element.height = Math.round(HEIGHT * ratio);
+    element.height = Math.round(height.value * ratio);
     base.current = new OffscreenCanvas(element.width, element.height);
     const context = base.current.getContext("2d") as OffscreenCanvasRenderingContext2D;
     context.scale(ratio, ratio);
@@ -88,13 +96,13 @@ export function MetricPlot({ metric, axis }: { metric: Metric; axis: Axis }) {
   const valueAt = (event: PointerEvent): number => {
     const now = scale.current as Scale;
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
-    const part = 1 - (event.clientY - box.top - PAD.top) / (HEIGHT - PAD.top - PAD.bottom);
+    const part = 1 - (event.clientY - box.top - PAD.top) / (height.value - PAD.top - PAD.bottom);
     return now.low + part * (now.high - now.low);
   };
   return (
     <div class="plot-hold">
       <canvas
-      ref={canvas} style={{ height: `${HEIGHT}px` }} role="img" aria-label={`${metric.label} of all images on view`}
+      ref={canvas} style={{ height: `${height.value}px` }} role="img" aria-label={`${metric.label} of all images on view`}
       onPointerMove={(event) => {
         if (held.current && scale.current) setLimit(metric.key, held.current, round(valueAt(event), scale.current));
         else hovered.value = near(event);
@@ -144,33 +152,48 @@ function paintBase(context: OffscreenCanvasRenderingContext2D, width: number, me
   context.font = "10.5px system-ui, sans-serif";
   context.textAlign = "right";
   context.textBaseline = "middle";
-  for (const part of [0, 0.5, 1]) {
-    const y = Math.round(PAD.top + (1 - part) * (HEIGHT - PAD.top - PAD.bottom)) + 0.5;
+  const result = { low, high, width, x };
+  const ticks = niceTicks(low, high);
+  for (const value of ticks.values) {
+    const y = Math.round(toY(result, value)) + 0.5;
     context.beginPath();
     context.moveTo(PAD.left, y);
     context.lineTo(width - PAD.right, y);
     context.stroke();
-    context.fillText((low + part * (high - low)).toFixed(metric.digits), PAD.left - 5, Math.min(HEIGHT - 6, Math.max(7, y)));
+    context.fillText(value.toFixed(ticks.digits).replace("-", "−"), PAD.left - 5, Math.min(height.value - 6, Math.max(7, y)));
   }
   if (axis === "index") paintSeries(context, seen, x, colours.raised);
   const size = seen.length > 3000 ? 1.5 : seen.length > 600 ? 2 : seen.length > 80 ? 3 : 5;
-  const result = { low, high, width, x };
   for (const isOut of [true, false]) {
     context.fillStyle = isOut ? colours.faint : colours.accent;
     for (let p = 0; p < seen.length; p++) {
       const at = seen[p] as number;
       const value = values[at] as number;
       if (Number.isNaN(value) || (now.decision[at] === DROP) !== isOut) continue;
-      context.fillRect((x[p] as number) - size / 2, toY(result, value) - size / 2, size, size);
+      if (value > high || value < low) paintBeyond(context, x[p] as number, value > high);
+      else context.fillRect((x[p] as number) - size / 2, toY(result, value) - size / 2, size, size);
     }
   }
   const mark = Math.max(4, size + 2);
   context.fillStyle = colours.amber;
   for (let p = 0; p < seen.length; p++) {
     const at = seen[p] as number;
-    if (now.suspects.has(at) && now.decision[at] === 0) context.fillRect((x[p] as number) - mark / 2, toY(result, values[at] as number) - mark / 2, mark, mark);
+    const value = values[at] as number;
+    if (!now.suspects.has(at) || now.decision[at] !== 0 || Number.isNaN(value)) continue;
+    if (value > high || value < low) paintBeyond(context, x[p] as number, value > high);
+    else context.fillRect((x[p] as number) - mark / 2, toY(result, value) - mark / 2, mark, mark);
   }
   return result;
+}
+
+/** A value far off the others: a triangle at the edge, pointing to where it would be. */
+function paintBeyond(context: OffscreenCanvasRenderingContext2D, x: number, isAbove: boolean): void {
+  const [tip, foot] = isAbove ? [PAD.top - 5, PAD.top + 2] : [height.value - PAD.bottom + 5, height.value - PAD.bottom - 2];
+  context.beginPath();
+  context.moveTo(x, tip);
+  context.lineTo(x + 4, foot);
+  context.lineTo(x - 4, foot);
+  context.fill();
 }
 
 /** Every other series has a slightly raised ground. */
@@ -182,7 +205,7 @@ function paintSeries(context: OffscreenCanvasRenderingContext2D, seen: Uint32Arr
   context.globalAlpha = 0.5;
   for (let p = 1; p <= seen.length; p++) {
     if (p < seen.length && series[seen[p] as number] === series[seen[p - 1] as number]) continue;
-    if (isOdd) context.fillRect((x[begin] as number) - 1, PAD.top, (x[p - 1] as number) - (x[begin] as number) + 2, HEIGHT - PAD.top - PAD.bottom);
+    if (isOdd) context.fillRect((x[begin] as number) - 1, PAD.top, (x[p - 1] as number) - (x[begin] as number) + 2, height.value - PAD.top - PAD.bottom);
     isOdd = !isOdd;
     begin = p;
   }
@@ -199,7 +222,7 @@ function paintTop(context: CanvasRenderingContext2D, scale: Scale, metric: Metri
     context.fillStyle = colours.pink;
     context.globalAlpha = 0.14;
     if (side === "high") context.fillRect(PAD.left, PAD.top, scale.width - PAD.left - PAD.right, y - PAD.top);
-    else context.fillRect(PAD.left, y, scale.width - PAD.left - PAD.right, HEIGHT - PAD.bottom - y);
+    else context.fillRect(PAD.left, y, scale.width - PAD.left - PAD.right, height.value - PAD.bottom - y);
     context.globalAlpha = 1;
     context.fillRect(PAD.left, y - 0.75, scale.width - PAD.left - PAD.right, 1.5);
     context.fillRect(scale.width - PAD.right - 16, y - 4, 16, 8);
@@ -216,7 +239,7 @@ function paintTop(context: CanvasRenderingContext2D, scale: Scale, metric: Metri
 
 function toY(scale: Scale, value: number): number {
   const part = Math.min(1.06, Math.max(-0.06, (value - scale.low) / (scale.high - scale.low)));
-  return PAD.top + (1 - part) * (HEIGHT - PAD.top - PAD.bottom);
+  return PAD.top + (1 - part) * (height.value - PAD.top - PAD.bottom);
 }
 
 function nearest(scale: Scale, metric: Metric, x: number, y: number): number {

@@ -1,5 +1,6 @@
 /** Numbers of a series on one tilt axis. */
 
+import { axisRange, drawOutliers } from "./outliers";
 import { Plot, type Line } from "./plot";
 import { METRICS } from "../state/metrics";
 import { hovered, revision, select, table, current } from "../state/store";
@@ -22,6 +23,7 @@ export function SeriesPlots({ members }: { members: readonly number[] }) {
       {METRICS.filter((metric) => SHOWN.includes(metric.key)).map((metric) => {
         const values = members.map((at) => now.number(at, metric.key));
         if (values.every((value) => value === null)) return null;
+        const range = axisRange(values);
         const used = values.map((value, place) => (now.isUsed(members[place] as number) ? value : null));
         const out = values.map((value, place) => (now.isUsed(members[place] as number) ? null : value));
         return (
@@ -30,10 +32,13 @@ export function SeriesPlots({ members }: { members: readonly number[] }) {
             <Plot
               label={`${metric.label} against tilt`} height={112} x={x} ys={[used, out]} lines={LINES}
               xRange={[Math.min(...x) - 2, Math.max(...x) + 2]}
+              yRange={range}
               xTicks={(value) => value.toFixed(0).replace("-", "−")} yTicks={(value) => Number(value.toPrecision(3)).toString()}
               onHover={(index) => { hovered.value = index === null ? -1 : (members[index] ?? -1); }}
               onClick={(index) => select(members[index] as number)}
               over={(plot, context, colours) => {
+                context.setLineDash([]);
+                drawOutliers(plot, context, colours.accent, x, values, range);
                 const place = members.indexOf(current.peek());
                 const value = values[place];
                 if (place < 0 || value === null || value === undefined) return;

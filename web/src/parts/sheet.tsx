@@ -11,6 +11,7 @@ import { current, hovered, revision, select, table } from "../state/store";
 import { DROP, KEEP } from "../state/table";
 import { palette, type Palette } from "../state/theme";
 import { placeMark } from "./pointmark";
+import { suspectWord } from "../state/suspects";
 import { toggleDrop } from "../state/decisions";
 
 const CAPTION = 17;
@@ -180,7 +181,7 @@ function drawCell(context: CanvasRenderingContext2D, at: number, x: number, y: n
     context.stroke();
   }
   if (now.decision[at] === KEEP) drawCorner(context, x, y, colours.accent);
-  else if (now.suspects.has(at) && !isOut) drawSuspect(context, now.suspects.get(at) as string, x, y, grid, colours);
+  else if (now.suspects.has(at) && !isOut) drawSuspect(context, suspectWord(now.names[at] as string), x, y, grid, colours);
   else if (now.state[at] === 4 || now.state[at] === 5) drawWord(context, now.word(at), x, y, grid, colours.red, "#fff");
   if (flagged.value.has(now.names[at] as string)) drawFlag(context, x + picture - 14, y + 4, colours);
   if (at === current.value) {
@@ -200,9 +201,9 @@ function drawCell(context: CanvasRenderingContext2D, at: number, x: number, y: n
   if (picture >= 64) context.fillText(fixed(now.number(at, metric.key), Math.min(2, metric.digits), metric.unit), x + picture, y + tall + CAPTION / 2 + 1);
 }
 
-function drawSuspect(context: CanvasRenderingContext2D, reason: string, x: number, y: number, grid: Grid, colours: Palette): void {
+function drawSuspect(context: CanvasRenderingContext2D, word: string, x: number, y: number, grid: Grid, colours: Palette): void {
   drawCorner(context, x, y, colours.amber);
-  drawWord(context, reason.split(/[:;,]/)[0] as string, x, y, grid, colours.amber, "#14161a");
+  drawWord(context, word, x, y, grid, colours.amber, "#14161a");
 }
 
 function drawFlag(context: CanvasRenderingContext2D, x: number, y: number, colours: Palette): void {

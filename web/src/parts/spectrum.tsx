@@ -5,6 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import * as api from "../api/client";
 import { type Defocus, defocusAlong, phase } from "../lib/ctf";
 import { Lru } from "../lib/lru";
+import { smoothed } from "../lib/smooth";
 import { defocusOf, fitRange, tuned, tunedRange } from "../pages/fourier";
 import type { FitRecord } from "../state/detail";
 import { detailOf } from "../state/detail";
@@ -72,7 +73,8 @@ async function fetchPlane(name: string, version: string): Promise<Plane> {
   if (known) return known;
   const response = await api.ask(api.itemPath(name, `/spectrum?v=${version}`));
   const number = (header: string): number => Number(response.headers.get(header));
-  const plane = { width: number("x-width"), height: number("x-height"), grey: new Uint8Array(await response.arrayBuffer()) };
+  const [width, height] = [number("x-width"), number("x-height")];
+  const plane = { width, height, grey: smoothed(new Uint8Array(await response.arrayBuffer()), width, height) };
   kept.set(key, plane, 1);
   return plane;
 }
