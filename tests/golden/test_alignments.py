@@ -196,6 +196,22 @@ def test_a_specimen_that_is_tilted_itself_is_told(project: Project, tmp_path: Pa
     assert "all its angles are +11.0° off the mdoc's" in capsys.readouterr().err
 
 
+def test_an_alignment_made_beside_the_stack_is_never_lost(project: Project, tmp_path: Path) -> None:
+    """Weft's own .xf stands there; an aligner writes it anew; the stack is made again."""
+    folder = project.out / "imod" / "TS_01"
+    align(tmp_path / "a", ASCENDING)
+    weft(project, "import", "--alignments", str(tmp_path / "a"))
+    weft(project, "stack", "-q")
+    assert (folder / "TS_01.xf").exists()
+    theirs = (folder / "TS_01.xf").read_text().replace("0.1", "0.2")  # of equal size
+    (folder / "TS_01.xf").write_text(theirs)
+    assert weft(project, "stack", "-q") == 0  # up to date: nothing is touched
+    assert (folder / "TS_01.xf").read_text() == theirs
+    decide(project, [ASCENDING[1]], "drop")
+    assert weft(project, "stack", "-q") == 0
+    assert [path.read_text() for path in project.out.glob("imod_old/*/TS_01.xf")] == [theirs]
+
+
 def test_the_table_of_series_shows_what_is_aligned(project: Project, tmp_path: Path, capsys: Capture) -> None:
     weft(project, "import")
     assert "\tno\t" in capsys.readouterr().out

@@ -9,10 +9,20 @@ from typing import Any
 
 from weft.export.chosen import Chosen
 from weft.io.atomic import write_text
+from weft.io.identity import file_identity
 from weft.io.mrc import read_mrc_header
 from weft.series.alignment import tlt_text, xf_text
 
-__all__ = ["add_alignment", "alignment_texts"]
+__all__ = ["add_alignment", "alignment_texts", "is_as_made"]
+
+_ENDINGS = (".xf", ".tlt")
+
+
+def is_as_made(path: Path, made: Mapping[str, Any]) -> bool:
+    """Whether a file of a stack's folder is as Weft made it: an alignment may have been written anew by an aligner."""
+    if not path.name.endswith(_ENDINGS):
+        return path.name in made["files"]
+    return path.is_file() and made.get("alignment", {}).get(path.name) == file_identity(path)
 
 
 def alignment_texts(chosen: Chosen, movies: Sequence[str | None], stack: Path) -> dict[Path, str]:
@@ -53,12 +63,12 @@ def add_alignment(chosen: Chosen, stack: Path, made: Mapping[str, Any]) -> None:
         If it cannot be written.
     """
     texts = alignment_texts(chosen, made["files_sections"], stack)
-    if any(path.exists() and path.name not in made["files"] for path in texts):
+    there = {path: path.read_text(encoding="utf-8", errors="replace") for path in texts if path.exists()}
+    if any(text != texts[path] and not is_as_made(path, made) for path, text in there.items()):
         return
-    if all(path.exists() and path.read_text(encoding="utf-8") == text for path, text in texts.items()):
+    if there == texts and all(is_as_made(path, made) for path in texts):
         return
-    files = {**made["files"], **{path.name: len(text.encode()) for path, text in texts.items()}}
-    facts = {**made, "files": files}  # first, so that what a killed run leaves half-done is known as ours
-    write_text(stack.with_name(f"{stack.stem}_stack.json"), json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     for path, text in texts.items():
         write_text(path, text)
+    facts = {**made, "alignment": {path.name: file_identity(path) for path in texts}}
+    write_text(stack.with_name(f"{stack.stem}_stack.json"), json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

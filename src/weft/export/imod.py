@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from weft import __version__
 from weft.errors import InputError, ItemFailed
-from weft.export.alignment import add_alignment, alignment_texts
+from weft.export.alignment import add_alignment, is_as_made
 from weft.export.chosen import Chosen
 from weft.io.atomic import write_text
 from weft.io.identity import file_identity
@@ -123,6 +123,8 @@ def write_stack(project: Project, chosen: Chosen, options: StackOptions) -> Stac
         with machine_errors(project.out):
             for rest in _rests(project, options, name):  # of a run that was killed; the lock is ours
                 shutil.rmtree(rest)
+            for rest in place.glob(".*.????????.tmp"):
+                rest.unlink(missing_ok=True)
         facts = _facts(project, chosen, options)
         made = _made(place / f"{name}_stack.json")
         if not options.force and made is not None and made["made_of"] == facts["made_of"] and _is_whole(place, made):
@@ -207,12 +209,11 @@ def _write(project: Project, chosen: Chosen, options: StackOptions, place: Path,
     try:
         written, blank = _write_images(project, chosen, options, aside)
         _write_texts(chosen.series, written, options, aside, project.folder)
-        if options.folder == "imod":
-            for path, text in alignment_texts(chosen, [t.movie for t in written], aside / f"{name}.st").items():
-                write_text(path, text)
         facts["files_sections"] = [tilt.movie for tilt in written]
         facts["files"] = {path.name: path.stat().st_size for path in sorted(aside.iterdir())}
         write_text(aside / f"{name}_stack.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+        if options.folder == "imod":
+            add_alignment(chosen, aside / f"{name}{options.ending}", facts)
         notes = _replace(place, aside)
     finally:
         shutil.rmtree(aside.parent, ignore_errors=True)
@@ -246,10 +247,11 @@ def _replace(place: Path, aside: Path) -> list[str]:
 
 
 def _foreign(place: Path) -> list[str]:
-    """Return the names in a stack's folder that Weft did not write."""
+    """Return the names in a stack's folder that Weft did not write, or that another program wrote anew."""
     made = _made(place / f"{place.name}_stack.json") or {"files": {}}
-    ours = {*made["files"], f"{place.name}_stack.json"}
-    return sorted(path.name for path in place.iterdir() if path.name not in ours)
+    return sorted(
+        path.name for path in place.iterdir() if path.name != f"{place.name}_stack.json" and not is_as_made(path, made)
+    )
 
 
 def _free(path: Path) -> Path:
