@@ -2,11 +2,15 @@
 
 Notes
 -----
-On the CPU scipy's transform is used because it is faster than torch's there (1.4 to 2 times, also at sizes with
-large prime factors); on a GPU torch's.
+On a GPU torch's transform is used. On a CPU, scipy's, which is 1.4 to 2 times faster there, also at sizes with large
+prime factors; but on Intel's processors torch's (MKL) forward transform is 1.2 times faster for whole frames and 2 to 3
+times for patches, its inverse for patches only.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import scipy.fft
@@ -15,7 +19,9 @@ from torch import Tensor
 
 from weft.engine.device import Engine
 
-__all__ = ["fit_spectrum", "frequencies", "good_size", "irfft2", "rfft2", "shift_phases"]
+__all__ = ["fit_spectrum", "frequencies", "good_size", "ifft_rows", "irfft2", "rfft2", "shift_phases"]
+
+_LARGEST_INVERSE = 1 << 20  # pixels up to which torch's inverse is the faster one on Intel's processors
 
 
 def rfft2(x: Tensor, engine: Engine) -> Tensor:
@@ -33,7 +39,7 @@ def rfft2(x: Tensor, engine: Engine) -> Tensor:
     Tensor, shape (..., y, x // 2 + 1), complex64
         Not shifted.
     """
-    if x.device.type == "cpu":
+    if x.device.type == "cpu" and not _has_mkl():
         return torch.from_numpy(scipy.fft.rfft2(x.numpy(), workers=engine.threads))
     return torch.as_tensor(torch.fft.rfft2(x))
 
@@ -50,9 +56,44 @@ def irfft2(x_ft: Tensor, shape: tuple[int, int], engine: Engine) -> Tensor:
     engine : Engine
         Threads to use.
     """
-    if x_ft.device.type == "cpu":
+    if x_ft.device.type == "cpu" and not (shape[0] * shape[1] <= _LARGEST_INVERSE and _has_mkl()):
         return torch.from_numpy(scipy.fft.irfft2(x_ft.numpy(), s=shape, workers=engine.threads))
     return torch.as_tensor(torch.fft.irfft2(x_ft, s=shape))
+
+
+def ifft_rows(x_ft: Tensor, far: int, shape: tuple[int, int], engine: Engine) -> Tensor:
+    """Return rows -far to far of the real image whose `rfft2` is given; row 0 is in the middle.
+
+    Parameters
+    ----------
+    x_ft : Tensor, shape (y, x // 2 + 1), complex64
+        Spectrum.
+    far : int
+        Less than half of the rows.
+    shape : tuple of int
+        (y, x) of the image.
+    engine : Engine
+        Threads to use.
+    """
+    if x_ft.device.type == "cpu" and not _has_mkl():
+        columns = scipy.fft.ifft(x_ft.numpy(), axis=0, workers=engine.threads)
+        rows = np.concatenate((columns[shape[0] - far :], columns[: far + 1]))
+        return torch.from_numpy(scipy.fft.irfft(rows, n=shape[1], axis=1, workers=engine.threads))
+    columns = torch.fft.ifft(x_ft, dim=0)
+    return torch.as_tensor(torch.fft.irfft(torch.cat((columns[shape[0] - far :], columns[: far + 1])), n=shape[1]))
+
+
+@lru_cache(maxsize=1)
+def _has_mkl() -> bool:
+    """Return whether torch's transforms are MKL's, on a processor that MKL is made for.
+
+    Not found by timing: equal input must give equal bytes.
+    """
+    try:
+        facts = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "GenuineIntel" in facts and bool(torch.backends.mkl.is_available())  # type: ignore[no-untyped-call]
 
 
 def good_size(n: int) -> int:

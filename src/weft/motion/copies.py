@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from weft.engine.device import Engine
-from weft.engine.fft import fit_spectrum, good_size, irfft2, rfft2
+from weft.engine.fft import fit_spectrum, good_size, irfft2
 from weft.movie.bin import BinnedMovie
 
-__all__ = ["Copies", "coarser", "make_copies"]
+__all__ = ["Copies", "make_copies"]
 
 _SPARE = 1.04  # Nyquist frequency of the copies over the end of the band
+_LEAST_SAVING = 0.8  # of the pixels a coarser copy may have
 _KEPT_SHARE = 0.25  # of the engine's memory may hold the copies
 
 
@@ -65,56 +67,64 @@ class Copies:
         )  # fmt: skip
 
 
-def make_copies(movie: BinnedMovie, resolution_A: float, engine: Engine) -> Copies:
-    """Return copies of all frames, cropped in Fourier space.
+def make_copies(movie: BinnedMovie, resolutions_A: Sequence[float], engine: Engine) -> list[Copies]:
+    """Return copies of all frames, cropped in Fourier space to each of several resolutions in one pass.
 
     Parameters
     ----------
     movie : BinnedMovie
         The frames.
-    resolution_A : float
-        Finest resolution wanted; coarser where the frames end earlier or memory is short.
+    resolutions_A : sequence of float
+        Finest resolutions wanted, rising; coarser where the frames end earlier or memory is short. One that would
+        save little beside the one before is left out.
     engine : Engine
         Where to compute.
     """
-    resolution_A = max(resolution_A, _affordable(movie, engine))
-    shape = _sides(movie.padded, movie.pixel_sizes_A, resolution_A)
-    pixels = tuple(size * old / new for size, old, new in zip(movie.pixel_sizes_A, movie.padded, shape, strict=True))
-    images = torch.empty((movie.frames, *shape), dtype=torch.float32, device=engine.device)
+    wanted = np.maximum(resolutions_A, _affordable(movie, engine))
+    levels: list[_Level] = []
+    for resolution_A in wanted.tolist():
+        shape = _sides(movie.padded, movie.pixel_sizes_A, resolution_A)
+        if not levels or shape[0] * shape[1] < _LEAST_SAVING * levels[-1].images[0].numel():
+            images = torch.empty((movie.frames, *shape), dtype=torch.float32, device=engine.device)
+            levels.append(_Level(max(resolution_A, 2.02 * max(movie.pixel_sizes_A)), images))
     means, sigmas, empty = np.zeros(movie.frames), np.zeros(movie.frames), np.zeros(movie.frames, dtype=bool)
     for number, spectrum in enumerate(movie.spectra()):
-        small = fit_spectrum(spectrum, movie.padded, shape)
         means[number] = float(spectrum[0, 0].real)
-        if small is spectrum:
-            small = spectrum.clone()
-        small[0, 0] = 0
-        image = irfft2(small, shape, engine)
-        sigmas[number] = _deviation(image)
-        empty[number] = not _has_contrast(sigmas[number], means[number], image)
-        images[number] = 0.0 if empty[number] else image / sigmas[number]
-    finest = max(resolution_A, 2.02 * max(movie.pixel_sizes_A))
+        small, old = spectrum, movie.padded
+        for level in levels:
+            shape = level.shape
+            small, old = fit_spectrum(small, old, shape), shape
+            if small is spectrum:
+                small = spectrum.clone()
+            small[0, 0] = 0
+            image = irfft2(small, shape, engine)
+            sigma = _deviation(image)
+            if level is levels[0]:
+                sigmas[number], empty[number] = sigma, not _has_contrast(sigma, means[number], image)
+            if empty[number] or sigma == 0:
+                level.images[number] = 0.0
+            else:
+                torch.mul(image, 1 / sigma, out=level.images[number])
     extent = movie.height * movie.pixel_sizes_A[0], movie.width * movie.pixel_sizes_A[1]
-    return Copies(
-        images, (pixels[0], pixels[1]), extent, _amplitudes(means, sigmas, empty), _repeats(images, empty), finest
-    )
+    amplitude, same_as = _amplitudes(means, sigmas, empty), _repeats(levels[0].images, empty)
+    return [
+        Copies(level.images, level.pixel_sizes_A(movie), extent, amplitude, same_as, level.resolution_A)
+        for level in levels
+    ]
 
 
-def coarser(copies: Copies, resolution_A: float, engine: Engine) -> Copies:
-    """Return copies cropped to a coarser band."""
-    old = (copies.images.shape[1], copies.images.shape[2])
-    shape = _sides(old, copies.pixel_sizes_A, resolution_A)
-    if shape[0] * shape[1] > 0.8 * old[0] * old[1]:
-        return copies
-    images = torch.stack(
-        [irfft2(fit_spectrum(rfft2(image, engine), old, shape), shape, engine) for image in copies.images]
-    )
-    sigma = images.std(dim=(1, 2), keepdim=True)
-    images /= torch.where(sigma > 0, sigma, torch.ones_like(sigma))
-    pixels = tuple(size * a / b for size, a, b in zip(copies.pixel_sizes_A, old, shape, strict=True))
-    return Copies(
-        images, (pixels[0], pixels[1]), copies.field_A, copies.amplitude, copies.same_as,
-        max(resolution_A, copies.resolution_A),
-    )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Level:
+    resolution_A: float
+    images: Tensor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.images.shape[1], self.images.shape[2]
+
+    def pixel_sizes_A(self, movie: BinnedMovie) -> tuple[float, float]:
+        y, x = (s * a / b for s, a, b in zip(movie.pixel_sizes_A, movie.padded, self.shape, strict=True))
+        return y, x
 
 
 def _sides(padded: tuple[int, int], pixel_sizes_A: tuple[float, float], resolution_A: float) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from weft.engine.device import Engine
 from weft.fields.motion import MotionField
 from weft.fields.verdict import GOOD, Assessment, Verdict
-from weft.motion.copies import coarser, make_copies
+from weft.motion.copies import make_copies
 from weft.motion.grids import Grid, make_grid
 from weft.motion.refine import Refinement, Stage
 from weft.motion.search import find_start
@@ -20,7 +20,7 @@ __all__ = ["estimate_motion"]
 Array = NDArray[np.float64]
 
 AUTO_RANGE_A = (300.0, 5.0)
-START_A = 12.0  # resolution of the first guess
+START_A = 12.0  # resolution of the coarse copies
 WEAK_A = 0.4  # stated error from which a path is not to be trusted
 _CHANCE = (
     6.0  # times √frames: significance that noise reaches, aligned as well as it can be, is 4 (measured: 4.1 to 4.7)
@@ -28,8 +28,8 @@ _CHANCE = (
 
 _FIELD_STAGES = (
     Stage(600.0, 20.0, 3),
-    Stage(430.0, 10.0, 2),
-    Stage(280.0, 0.0, 2, overlap=True),
+    Stage(430.0, START_A, 2),
+    Stage(200.0, 0.0, 2, overlap=True),
 )
 
 
@@ -55,15 +55,15 @@ def estimate_motion(movie: BinnedMovie, settings: MotionSettings, engine: Engine
     if movie.frames == 1:
         return MotionField.rigid(np.zeros((1, 2)), np.zeros((1, 2)), Assessment(Verdict.GOOD, "one frame"))
     range_A = AUTO_RANGE_A if settings.range_A == "auto" else settings.range_A
-    copies = make_copies(movie, range_A[1], engine)
-    same_as = copies.same_as
-    used = np.flatnonzero((copies.amplitude > 0) & (same_as == np.arange(movie.frames)))
+    levels = make_copies(movie, (range_A[1], max(START_A, range_A[1])), engine)
+    same_as = levels[0].same_as
+    used = np.flatnonzero((levels[0].amplitude > 0) & (same_as == np.arange(movie.frames)))
     if len(used) < 2:
         return _failed(movie.frames, "fewer than two frames hold an image of their own")
-    copies = copies.of(used)
+    levels = [copies.of(used) for copies in levels]
     path = np.zeros((movie.frames, 2))
-    path[used] = find_start(coarser(copies, START_A, engine), START_A, settings.b_factor_A2, engine)
-    refinement = Refinement(copies, used, path, range_A, engine)
+    path[used] = find_start(levels[-1], settings.b_factor_A2, engine)
+    refinement = Refinement(levels, used, path, range_A, engine)
     grid = make_grid(settings.grid, movie.frames)
     refinement.refine_path(Stage(None, START_A, 2), grid)
     if refinement.significance < _CHANCE * np.sqrt(len(used)):

@@ -95,9 +95,9 @@ def ring_statistics(strips: Strips, *, every: int = 1) -> Rings:
     common, own, plain = (torch.zeros(shape, dtype=torch.float64, device=band.ring.device) for _ in range(3))
     count = 0
     for patches in strips.each(every=every):
-        for spectra in patches.aligned:
-            total = _sum(spectra, strips.amplitude)
-            common += total.real.square() + total.imag.square()
+        for some in patches.groups():
+            total = _sum(patches.aligned[some], strips.amplitude)
+            common += (total.real.square() + total.imag.square()).sum(0)
         own += patches.powers[0].sum(0, dtype=torch.float64)
         plain += patches.powers[1].sum(0, dtype=torch.float64)
         count += len(patches.aligned)
@@ -131,16 +131,17 @@ def measure(strips: Strips, rings: Rings) -> Information:
     amplitude = strips.amplitude.cpu().numpy().astype(np.float64)
     weights = torch.stack([weight * k2, weight]).flatten(1)
     for patches in strips.each():
-        for index, spectra in enumerate(patches.aligned):
-            number = patches.first + index
+        for some in patches.groups():
+            spectra = patches.aligned[some]
             total = _sum(spectra, strips.amplitude)
-            excess = total.real.square() + total.imag.square() - patches.powers[0, index]
-            told = (weights @ excess.flatten()).cpu().numpy()
-            coherent[number] = told[0]
-            log_likelihood += 0.5 * float(told[1])
-            pull = total.conj().flatten() * slope
-            product = torch.matmul(spectra.flatten(1), pull.T).imag
-            gradient[number] = -product.cpu().numpy().astype(np.float64) * amplitude[:, None]
+            excess = total.real.square() + total.imag.square() - patches.powers[0, some]
+            told = (excess.flatten(1) @ weights.T).cpu().numpy()
+            pull = total.conj().flatten(1)[..., None] * slope.T
+            product = torch.matmul(spectra.flatten(2), pull).imag.cpu().numpy()
+            numbers = slice(patches.first + some.start, patches.first + some.stop)
+            coherent[numbers] = told[:, 0]
+            log_likelihood += 0.5 * float(told[:, 1].sum())
+            gradient[numbers] = -product.astype(np.float64) * amplitude[:, None]
     pairs = big_q**2 - (q**2).sum()
     ring_k2 = band.by_ring(k2)
     kappa = share * float((ring_k2 * rho**2 / (1 + big_q * rho)).sum())
@@ -158,6 +159,6 @@ def _shares(strips: Strips) -> Array:
 
 
 def _sum(spectra: Tensor, amplitude: Tensor) -> Tensor:
-    """Return Σ c X over the frames of one patch."""
-    flat = torch.view_as_real(spectra).reshape(len(spectra), -1)
-    return torch.view_as_complex((amplitude @ flat).reshape(*spectra.shape[1:], 2))
+    """Return Σ c X over the frames of patches, (patch, ky, kx)."""
+    flat = torch.view_as_real(spectra).flatten(2)
+    return torch.view_as_complex(torch.matmul(amplitude, flat).reshape(len(spectra), *spectra.shape[2:], 2))

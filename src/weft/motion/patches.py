@@ -18,7 +18,10 @@ __all__ = ["Band", "Layout", "Patches", "Strips", "make_band", "plan_layout"]
 
 Array = NDArray[np.float64]
 
+_OVERLAP = 1 / 3  # of a side
 _STRIP_BYTES = 1 << 26  # spectra worked on at a time
+_BATCH_PIXELS = 1 << 17  # transformed at a time, so that a CPU's cache holds them
+_GPU_BATCH_PIXELS = 1 << 26
 _KEPT_BYTES = 700_000_000  # spectra of all patches are kept between iterations up to this size
 
 
@@ -78,7 +81,7 @@ def plan_layout(copies: Copies, side_A: float | None, *, overlap: bool, path_A: 
     side_A : float or None
         Wanted side; None = one patch as large as the field.
     overlap : bool
-        Sine windows that overlap by half, so that their squares sum to 1; else patches side by side with short tapers.
+        Windows with edges that overlap by a third, sines, so that their squares sum to 1; else patches side by side with short tapers.
     path_A : ndarray, shape (frame, 2), optional
         Where frames have moved: a single patch then keeps to what all frames show, as long as that is half the field.
     """
@@ -107,8 +110,10 @@ def _axis(length: int, pixel_A: float, side_A: float, *, overlap: bool) -> tuple
     if side >= 0.75 * length:
         return _whole_axis(length, None)
     if overlap:
-        count = max(2, round(2 * length / side - 1))
-        window = np.sin(np.pi * (np.arange(side) + 0.5) / side).astype(np.float32)
+        edge = round(_OVERLAP * side)
+        count = max(2, round((length - edge) / (side - edge)))
+        ramp = np.clip((np.arange(side) + 0.5) / edge, 0, 1)
+        window = np.sin(0.5 * np.pi * np.minimum(ramp, ramp[::-1])).astype(np.float32)
     else:
         count = max(2, round(length / side))
         window = _tapered(side, max(2, side // 10))
@@ -211,17 +216,38 @@ class Patches:
     powers: Tensor
 
     @property
-    def slice(self) -> slice:
+    def numbers(self) -> slice:
         """Which patches of all these are."""
         return slice(self.first, self.first + len(self.aligned))
 
+    def groups(self) -> Iterator[slice]:
+        """Yield a few of these at a time, so that a CPU's cache holds them."""
+        each = self.aligned[0].numel()
+        step = max(1, (_BATCH_PIXELS if self.aligned.device.type == "cpu" else _GPU_BATCH_PIXELS) // each)
+        for first in range(0, len(self.aligned), step):
+            yield slice(first, min(len(self.aligned), first + step))
+
     def turn(self, step_A: Array, band: Band) -> None:
         """Take more displacement out."""
-        step = torch.from_numpy(step_A).to(self.aligned.device)
-        for axis, k in ((0, band.ky), (1, band.kx)):
-            angle = (2 * torch.pi * step[..., axis, None] * k.to(torch.float64)).to(torch.float32)
-            phase = torch.polar(torch.ones_like(angle), angle)
-            self.aligned *= phase[..., :, None] if axis == 0 else phase[..., None, :]
+        along_y, along_x = _phases(step_A, band)
+        for some in self.groups():
+            self.aligned[some] *= along_y[some][..., :, None]
+            self.aligned[some] *= along_x[some][..., None, :]
+
+
+def _phases(step_A: Array, band: Band) -> tuple[Tensor, Tensor]:
+    """Return exp(2πi k·step) as factors along y and x, (patch, frame, ky) and (patch, frame, kx)."""
+    step = torch.from_numpy(step_A).to(band.ky.device)
+    angles = [2 * torch.pi * step[..., axis, None] * k.to(torch.float64) for axis, k in ((0, band.ky), (1, band.kx))]
+    y, x = (torch.polar(torch.ones_like(angle), angle).to(torch.complex64) for angle in angles)
+    return y, x
+
+
+def _rectangle(spectra: Tensor, band: Band) -> Tensor:
+    """Return the part of spectra that encloses the band."""
+    ny, nx = len(band.ky) // 2, len(band.kx)
+    rows = spectra[..., : ny + 1, :nx], spectra[..., spectra.shape[-2] - ny :, :nx]
+    return torch.cat(rows, dim=-2)
 
 
 class Strips:
@@ -252,7 +278,10 @@ class Strips:
         self.band = make_band(layout.shape, copies.pixel_sizes_A, range_A, engine.device)
         self.amplitude = torch.from_numpy(copies.amplitude.astype(np.float32)).to(engine.device)
         self.displacement = displacement.copy()
-        self._window = torch.from_numpy(layout.window_y[:, None] * layout.window_x[None, :]).to(engine.device)
+        window = torch.from_numpy(layout.window_y[:, None] * layout.window_x[None, :]).to(engine.device)
+        self._window = window / torch.linalg.vector_norm(window)
+        flat = _rectangle(rfft2(self._window, engine), self.band)
+        self._flat = flat / flat[0, 0]  # what a patch's mean adds to its spectrum, over the component at 0
         each = copies.frames * self.band.ring.numel() * 8 * len(layout.starts_x)
         rows = len(layout.starts_y)
         self._rows = max(1, min(rows, _STRIP_BYTES // max(1, each)))
@@ -280,10 +309,10 @@ class Strips:
                     continue
                 self._kept[start] = found
             strip = self._kept[start]
-            step = self.displacement[strip.slice] - strip.displacement
+            step = self.displacement[strip.numbers] - strip.displacement
             if step.any():
                 strip.turn(step, self.band)
-                strip.displacement = self.displacement[strip.slice].copy()
+                strip.displacement = self.displacement[strip.numbers].copy()
             yield strip
 
     def move_to(self, displacement: Array) -> None:
@@ -291,37 +320,45 @@ class Strips:
         self.displacement = displacement.copy()
 
     def _cut(self, rows: range) -> Patches:
-        layout, shape, band = self.layout, self.layout.shape, self.band
+        layout, band, device = self.layout, self.band, self._engine.device
         columns = len(layout.starts_x)
         first = rows.start * columns
         wanted = self.displacement[first : first + len(rows) * columns]
         whole = self._whole(wanted, rows)
-        ny, nx = len(band.ky) // 2, len(band.kx)
-        device = self._engine.device
-        aligned = torch.empty((len(wanted), self.frames, len(band.ky), nx), dtype=torch.complex64, device=device)
-        powers = torch.zeros((2, len(wanted), len(band.ky), nx), device=device)
-        cut = torch.empty((len(wanted), *shape), device=device)
-        window = self._window * float(1 / torch.sqrt((self._window**2).sum()))
-        share = (self._window / self._window.sum()).flatten()
-        for frame in range(self.frames):
-            image = self._copies.images[frame]
-            for number, (y, x) in enumerate(whole[:, frame].tolist()):
-                cut[number] = image[y : y + shape[0], x : x + shape[1]]
-            cut -= (cut.flatten(1) @ share)[:, None, None]
-            cut *= window
-            spectra = rfft2(cut, self._engine)
-            part = aligned[:, frame]
-            part[:, : ny + 1] = spectra[:, : ny + 1, :nx]
-            if ny:
-                part[:, ny + 1 :] = spectra[:, -ny:, :nx]
-            square = part.real.square().addcmul_(part.imag, part.imag)
-            powers[1] += square
-            powers[0].add_(square, alpha=float(self._copies.amplitude[frame] ** 2))
-        found = Patches(aligned, wanted.copy(), first, powers)
         origin = np.stack(np.meshgrid(layout.starts_y[rows], layout.starts_x, indexing="ij"), -1).reshape(-1, 1, 2)
-        taken = (whole - origin) * np.array(self._copies.pixel_sizes_A)
-        found.turn(wanted - taken, band)
-        return found
+        rest = wanted - (whole - origin) * np.array(self._copies.pixel_sizes_A)
+        along_y, along_x = _phases(rest, band)
+        aligned = torch.empty((len(wanted), self.frames, *band.ring.shape), dtype=torch.complex64, device=device)
+        powers = torch.zeros((2, len(wanted), *band.ring.shape), device=device)
+        shares = torch.stack([self.amplitude.square(), torch.ones_like(self.amplitude)])
+        for some in self._batches(len(wanted)):
+            spectra = self._windowed(whole[some], self._copies.images[some[1]])
+            square = shares[:, some[1]] @ torch.view_as_real(spectra).square().flatten(2)
+            powers[:, some[0]] += (
+                (square[..., ::2] + square[..., 1::2]).transpose(0, 1).reshape(powers[:, some[0]].shape)
+            )
+            spectra *= along_y[some][..., :, None]
+            torch.mul(spectra, along_x[some][..., None, :], out=aligned[some])
+        return Patches(aligned, wanted.copy(), first, powers)
+
+    def _batches(self, count: int) -> Iterator[tuple[slice, slice]]:
+        """Yield which patches and which of their frames are transformed together."""
+        most = (_BATCH_PIXELS if self._engine.device.type == "cpu" else _GPU_BATCH_PIXELS) // self._window.numel()
+        frames = max(1, min(self.frames, most))
+        patches = max(1, most // self.frames)
+        for first in range(0, count, patches):
+            for frame in range(0, self.frames, frames):
+                yield slice(first, min(count, first + patches)), slice(frame, min(self.frames, frame + frames))
+
+    def _windowed(self, whole: NDArray[np.intp], images: Tensor) -> Tensor:
+        """Return the spectra in the band of windowed cuts less their means, (patch, frame, ky, kx)."""
+        height, width = self.layout.shape
+        cut = torch.empty((*whole.shape[:2], height, width), device=self._engine.device)
+        for patch, places in enumerate(whole.tolist()):
+            for frame, (y, x) in enumerate(places):
+                torch.mul(images[frame, y : y + height, x : x + width], self._window, out=cut[patch, frame])
+        spectra = _rectangle(rfft2(cut, self._engine), self.band)
+        return spectra.addcmul_(spectra[..., :1, :1].clone(), self._flat, value=-1)
 
     def _whole(self, displacement: Array, rows: range) -> NDArray[np.intp]:
         """Return the first pixels of the cuts, so chosen that no patch leaves the field."""

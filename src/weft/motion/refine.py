@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weft.engine.device import Engine
-from weft.motion.copies import Copies, coarser
+from weft.motion.copies import Copies
 from weft.motion.evidence import LocalPosterior, PathPosterior, solve_local, solve_path
 from weft.motion.grids import Grid
 from weft.motion.kernels import local_kernels, path_kernels, powers
@@ -52,8 +53,8 @@ class Refinement:
 
     Parameters
     ----------
-    copies : Copies
-        The frames that tell something.
+    levels : sequence of Copies
+        The frames that tell something, finest first.
     used : ndarray, shape (used frame,)
         Their numbers in the movie.
     path : ndarray, shape (frame, 2)
@@ -65,9 +66,14 @@ class Refinement:
     """
 
     def __init__(
-        self, copies: Copies, used: NDArray[np.intp], path: Array, range_A: tuple[float, float], engine: Engine
+        self,
+        levels: Sequence[Copies],
+        used: NDArray[np.intp],
+        path: Array,
+        range_A: tuple[float, float],
+        engine: Engine,
     ) -> None:
-        self._copies, self._used, self._range, self._engine = copies, used, range_A, engine
+        self._levels, self._used, self._range, self._engine = levels, used, range_A, engine
         self.path = path
         self.significance = 0.0
         self._posterior: PathPosterior | None = None
@@ -128,7 +134,7 @@ class Refinement:
 
     def facts(self) -> dict[str, float]:
         """Return numbers for people."""
-        facts = {"resolution_A": round(max(self._range[1], self._copies.resolution_A), 2)}
+        facts = {"resolution_A": round(max(self._range[1], self._levels[0].resolution_A), 2)}
         if self._local is not None:
             facts |= {
                 "log_evidence_local": round(self._local.log_evidence, 2),
@@ -137,8 +143,9 @@ class Refinement:
         return facts
 
     def _band(self, stage: Stage) -> tuple[Copies, tuple[float, float]]:
-        resolution = max(stage.resolution_A, self._range[1], self._copies.resolution_A)
-        return coarser(self._copies, resolution, self._engine), (self._range[0], resolution)
+        resolution = max(stage.resolution_A, self._range[1], self._levels[0].resolution_A)
+        fine_enough = [copies for copies in self._levels if copies.resolution_A <= resolution]
+        return fine_enough[-1], (self._range[0], resolution)
 
     def _functions(self, grid: Grid, layout: Layout, copies: Copies) -> Array:
         rows, columns = layout.centres_frac(copies)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from weft.engine.device import Engine, make_engine
-from weft.engine.fft import fit_spectrum, good_size, irfft2, rfft2, shift_phases
+from weft.engine.fft import fit_spectrum, good_size, ifft_rows, irfft2, rfft2, shift_phases
 from weft.errors import MachineError
 from weft.settings.schema import ComputeSettings
 
@@ -22,6 +22,17 @@ def test_transforms_equal_numpys(engine: Engine) -> None:
     spectra = rfft2(torch.from_numpy(images), engine)
     np.testing.assert_allclose(spectra.numpy(), np.fft.rfft2(images), atol=1e-4)  # float32, 126 terms of size 1
     np.testing.assert_allclose(irfft2(spectra, (9, 14), engine).numpy(), images, atol=1e-5)
+
+
+@pytest.mark.parametrize("has_mkl", [False, True])
+def test_both_libraries_transform_alike(engine: Engine, monkeypatch: pytest.MonkeyPatch, has_mkl: bool) -> None:
+    image = torch.from_numpy(np.random.default_rng(2).normal(size=(54, 60)).astype(np.float32))
+    monkeypatch.setattr("weft.engine.fft._has_mkl", lambda: has_mkl)
+    spectrum = rfft2(image, engine)
+    np.testing.assert_allclose(spectrum.numpy(), np.fft.rfft2(image.numpy()), atol=1e-3)  # float32 sums of 3240 values
+    np.testing.assert_allclose(irfft2(spectrum, (54, 60), engine).numpy(), image.numpy(), atol=1e-5)
+    rows = np.roll(image.numpy(), 7, axis=0)[:15]
+    np.testing.assert_allclose(ifft_rows(spectrum, 7, (54, 60), engine).numpy(), rows, atol=1e-5)
 
 
 @pytest.mark.parametrize(("n", "size"), [(1, 2), (1021, 1024), (3838, 3840), (5761, 5832)])

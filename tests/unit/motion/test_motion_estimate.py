@@ -132,9 +132,14 @@ def test_local_motion_is_found(grid: str) -> None:
 
 def test_auto_leaves_a_rigid_movie_rigid() -> None:
     still = np.zeros(FRAMES)
-    auto, rigid = (estimate(moving_stack(WALK_A), grid) for grid in ("auto", "1x1xn"))
-    assert local_error_A(auto, WALK_A, still) < 1.1 * local_error_A(rigid, WALK_A, still)
-    assert auto.details["log_evidence_local"] < 2
+    errors = []
+    for seed in range(1, 5):
+        stack = moving_stack(WALK_A, seed=seed)
+        auto, rigid = (estimate(stack, grid) for grid in ("auto", "1x1xn"))
+        errors.append([local_error_A(field, WALK_A, still) for field in (auto, rigid)])
+        assert auto.details["log_evidence_local"] < 2
+    auto_A, rigid_A = np.sqrt(np.square(errors).mean(0))
+    assert auto_A < 1.05 * rigid_A
 
 
 def test_fewer_nodes_in_time_hold_a_smooth_path() -> None:

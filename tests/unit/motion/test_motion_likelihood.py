@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.moving import ENGINE, binned, moving_stack
 
-from weft.motion.copies import Copies, coarser, make_copies
+from weft.motion.copies import Copies, make_copies
 from weft.motion.evidence import solve_local, solve_path
 from weft.motion.grids import make_grid
 from weft.motion.kernels import local_kernels, path_kernels, powers
@@ -24,7 +24,7 @@ AWAY = np.array([[0.0, 0], [1, 0], [0, 1], [-1, -1]])
 
 
 def copies_of(path: Array, resolution_A: float = 8.0) -> Copies:
-    return make_copies(binned(moving_stack(path, (160, 192))), resolution_A, ENGINE)
+    return make_copies(binned(moving_stack(path, (160, 192))), [resolution_A], ENGINE)[0]
 
 
 def strips_at(copies: Copies, side_A: float | None, displacement: Array) -> Strips:
@@ -139,7 +139,7 @@ def test_copies_know_repeats_and_empty_frames() -> None:
     stack = moving_stack(PATH_A, (96, 96))
     stack[1] = 0
     stack[3] = stack[2]
-    copies = make_copies(binned(stack), 8.0, ENGINE)
+    copies = make_copies(binned(stack), [8.0], ENGINE)[0]
     assert copies.amplitude[1] == 0
     assert copies.same_as.tolist() == [0, 1, 2, 2]
     assert copies.images[0].std() == pytest.approx(1, abs=0.01)
@@ -147,13 +147,12 @@ def test_copies_know_repeats_and_empty_frames() -> None:
 
 def test_brighter_frames_hold_more_signal() -> None:
     stack = np.concatenate([moving_stack(PATH_A[:2], (128, 128)), moving_stack(PATH_A[:2], (128, 128), counts=8.0)])
-    amplitude = make_copies(binned(stack), 8.0, ENGINE).amplitude
+    amplitude = make_copies(binned(stack), [8.0], ENGINE)[0].amplitude
     assert amplitude[2] / amplitude[0] == pytest.approx(np.sqrt(2), rel=0.03)
 
 
 def test_coarser_copies_show_the_same_field() -> None:
-    copies = copies_of(PATH_A, 5.0)
-    less = coarser(copies, 12.0, ENGINE)
+    copies, less = make_copies(binned(moving_stack(PATH_A, (160, 192))), [5.0, 12.0], ENGINE)
     assert less.images.shape[1] < copies.images.shape[1]
     for axis in (0, 1):
         assert less.images.shape[1 + axis] * less.pixel_sizes_A[axis] == pytest.approx(
@@ -161,10 +160,14 @@ def test_coarser_copies_show_the_same_field() -> None:
         )
 
 
+def test_copies_hardly_coarser_are_not_made() -> None:
+    assert len(make_copies(binned(moving_stack(PATH_A, (160, 192))), [8.0, 8.2], ENGINE)) == 1
+
+
 def test_start_is_near_from_anywhere() -> None:
     path = np.linspace(0, 90, 5)[:, None] * np.array([0.6, 0.8])
-    copies = make_copies(binned(moving_stack(path, (256, 256))), 12.0, ENGINE)
-    found = find_start(copies, 12.0, -500.0, ENGINE)
+    copies = make_copies(binned(moving_stack(path, (256, 256))), [12.0], ENGINE)[0]
+    found = find_start(copies, -500.0, ENGINE)
     assert np.abs(found - (path - path.mean(0))).max() < 1.5
 
 
