@@ -34,7 +34,6 @@ Image = NDArray[np.float32]
 PATCH_A = 700.0  # longer patches blur the rings of a steep tilt, shorter ones those of high frequencies
 _SEARCH_A = 7.0  # the exhaustive start uses frequencies up to this
 _NYQUIST_SHARE = 0.96
-_SIGMA_FLOOR_A = 8.0
 _LEAST_BAND_PX = 8  # frequency pixels of a patch that a band must span
 _SECTORS = 12
 _RINGS_PER_PX = 2.0
@@ -263,10 +262,7 @@ def _without_answer(
 
 
 def _covariance(work: _Work, found: Solution) -> tuple[list[str], Array]:
-    """Return names and covariance of (z, a1, a2, gx, gy[, phase]) in Å, Å per Å and degrees.
-
-    The variance of the defocus has a floor: what scatters lies not on average at the slab's mid-plane.
-    """
+    """Return names and covariance of (z, a1, a2, gx, gy[, phase]) in Å, Å per Å and degrees."""
     terms = len(found.at.field_A)
     names, rows, scale = ["defocus_A", "astigmatism_x_A", "astigmatism_y_A"], [0, terms, terms + 1], [1.0, 2.0, 2.0]
     if terms > 2:
@@ -277,9 +273,7 @@ def _covariance(work: _Work, found: Solution) -> tuple[list[str], Array]:
         names.append("phase_shift_deg")
         rows.append(terms + 2)
         scale.append(math.degrees(1))
-    covariance = found.covariance[np.ix_(rows, rows)] * np.outer(scale, scale)
-    covariance[0, 0] += _SIGMA_FLOOR_A**2
-    return names, covariance
+    return names, found.covariance[np.ix_(rows, rows)] * np.outer(scale, scale)
 
 
 def _sigmas(names: list[str], covariance: Array, at: Parameters) -> dict[str, float]:
