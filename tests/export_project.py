@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.commands import call_weft
 
 from weft.fields import CtfFit, MotionField
 from weft.io.mrc import write_mrc
@@ -18,7 +19,7 @@ from weft.state.project import Project
 from weft.state.record import AverageFacts, CtfFacts, MaskFacts, MotionFacts, MovieFacts, Record
 from weft.state.records import write_record
 
-__all__ = ["SHAPE", "Made", "a_fit", "a_motion", "make_processed", "mdoc_of", "movie_of"]
+__all__ = ["SHAPE", "Made", "a_fit", "a_motion", "make_processed", "mdoc_of", "movie_of", "weft"]
 
 ANGLES = (0.0, 3.0, -3.0, -6.0, 6.0)
 SHAPE = (24, 32)
@@ -55,6 +56,11 @@ class Made:
     exposure_e_A2: float = 3.0
     halves: bool = True
     shape: tuple[int, int] = SHAPE
+
+
+def weft(project: Project, *words: str) -> int:
+    """Run a verb in this process on the project and return its exit code."""
+    return call_weft(project.folder, *words)
 
 
 def movie_of(series: int, index: int, angle: float) -> str:

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import starfile
-from tests.export_project import ANGLES, PIXEL_A, Made, make_processed, movie_of
+from tests.export_project import ANGLES, PIXEL_A, Made, make_processed, movie_of, weft
 
-from weft.cli.main import main
 from weft.io.imod import read_angles, read_tilt_com, read_xf
 from weft.io.star import read_star
 from weft.pipeline.decide import decide
@@ -104,13 +103,9 @@ def test_a_real_alignment_of_fewer_images_finds_its_movies_by_angle(real: Path, 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     made = make_processed(Made(tmp_path / "p", series=1, settings={"series": {"hand": -1}}))
-    assert main(["import", "-q", "-C", str(made.folder)]) == 0
-    assert main(["stack", "-q", "-C", str(made.folder)]) == 0
+    assert weft(made, "import", "-q") == 0
+    assert weft(made, "stack", "-q") == 0
     return made
-
-
-def weft(project: Project, *words: str) -> int:
-    return main([words[0], "-C", str(project.folder), *words[1:]])
 
 
 def offset_of(movie: str) -> tuple[float, float]:

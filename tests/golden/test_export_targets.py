@@ -14,9 +14,8 @@ import mrcfile
 import numpy as np
 import pytest
 import starfile
-from tests.export_project import ANGLES, FRAMES, Made, a_fit, make_processed, movie_of
+from tests.export_project import ANGLES, FRAMES, Made, a_fit, make_processed, movie_of, weft
 
-from weft.cli.main import main
 from weft.conventions import expected_gradient, warp_hand_is_inverted
 from weft.export.motionstar import relion_displacement
 from weft.fields import Assessment, Verdict
@@ -36,12 +35,8 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     made = make_processed(Made(tmp_path / "p", series=2, settings={"series": {"hand": -1}}))
-    assert main(["import", "-q", "-C", str(made.folder)]) == 0
+    assert weft(made, "import", "-q") == 0
     return made
-
-
-def weft(project: Project, *words: str) -> int:
-    return main([words[0], "-C", str(project.folder), *words[1:]])
 
 
 def test_relion_rows_follow_the_acquisition(project: Project) -> None:

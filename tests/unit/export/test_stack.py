@@ -10,9 +10,8 @@ import mdocfile
 import mrcfile
 import numpy as np
 import pytest
-from tests.export_project import SHAPE, Made, make_processed, movie_of
+from tests.export_project import SHAPE, Made, make_processed, movie_of, weft
 
-from weft.cli.main import main
 from weft.io.mrc import read_mrc, write_mrc
 from weft.pipeline.decide import decide, undo
 from weft.state.project import Project
@@ -25,12 +24,8 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     made = make_processed(Made(tmp_path / "p", series=2))
-    assert main(["import", "-q", "-C", str(made.folder)]) == 0
+    assert weft(made, "import", "-q") == 0
     return made
-
-
-def weft(project: Project, *words: str) -> int:
-    return main([words[0], "-C", str(project.folder), *words[1:]])
 
 
 def test_a_stack_holds_the_averages_by_ascending_angle(project: Project) -> None:
