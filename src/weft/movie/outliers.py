@@ -216,16 +216,34 @@ def _bands(rows: int) -> Iterator[slice]:
 
 def _block_sums(total: Image, bad: Mask | None, ceiling: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return sum and number of the good pixels of each block, values cut at a ceiling."""
-    columns = np.arange(0, total.shape[1], _BLOCK)
-    sums: list[NDArray[np.float32]] = []
-    counts: list[NDArray[np.float32]] = []
-    for band in _bands(total.shape[0]):
-        values = np.minimum(total[band], np.float32(ceiling))
-        good = np.ones(values.shape, dtype=np.float32) if bad is None else (~bad[band]).astype(np.float32)
-        rows = np.arange(0, values.shape[0], _BLOCK)
-        for parts, array in ((sums, values * good if bad is not None else values), (counts, good)):
-            parts.append(np.add.reduceat(np.add.reduceat(array, rows, axis=0), columns, axis=1))
-    return np.concatenate(sums).astype(np.float64), np.concatenate(counts).astype(np.float64)
+    sums = np.concatenate(
+        [
+            _in_blocks(_masked(np.minimum(total[band], np.float32(ceiling)), bad, band))
+            for band in _bands(total.shape[0])
+        ]
+    )
+    if bad is None:
+        sides = [np.minimum(_BLOCK, side - np.arange(0, side, _BLOCK)) for side in total.shape]
+        return sums, np.outer(*sides).astype(np.float64)
+    ones = np.ones((1, total.shape[1]), dtype=np.float32)
+    counts = [_in_blocks(_masked(np.repeat(ones, len(bad[band]), 0), bad, band)) for band in _bands(total.shape[0])]
+    return sums, np.concatenate(counts)
+
+
+def _masked(values: Image, bad: Mask | None, band: slice) -> Image:
+    """Set the bad pixels of a band of rows to 0, in place."""
+    if bad is not None:
+        values[bad[band]] = 0
+    return values
+
+
+def _in_blocks(values: Image) -> NDArray[np.float64]:
+    """Return the sums of blocks of rows and columns; the last ones may be smaller."""
+    whole = len(values) // _BLOCK * _BLOCK
+    rows = values[:whole].reshape(-1, _BLOCK, values.shape[1]).sum(axis=1)
+    if whole < len(values):
+        rows = np.concatenate((rows, values[whole:].sum(axis=0, keepdims=True)))
+    return np.add.reduceat(rows, np.arange(0, values.shape[1], _BLOCK), axis=1).astype(np.float64)
 
 
 def _about(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
