@@ -59,14 +59,14 @@ def _headers(paths: dict[str, Path], project: Project) -> tuple[dict[str, MovieI
     faults: dict[Path, str] = {}
     opened: dict[Path, MovieInfo] = {}
 
-    def read(those: list[Path]) -> dict[Path, str | None]:
+    def read(those: list[Path]) -> dict[Path, tuple[str, str]]:
         with ThreadPoolExecutor(_READERS) as pool:
             for path, result in zip(those, pool.map(lambda path: _header(path, settings), those), strict=True):
                 if isinstance(result, str):
                     faults[path] = result
                 else:
                     opened[path] = result
-        return {path: json.dumps(info.to_json()) for path, info in opened.items()}
+        return {path: (json.dumps(info.to_json()), info.identity) for path, info in opened.items()}
 
     way = json.dumps([__version__, header_settings(settings)])
     kept = Index(project.out).headers(paths.values(), way, read)

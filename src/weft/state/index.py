@@ -86,7 +86,7 @@ class Index:
         return found
 
     def headers(
-        self, paths: Iterable[Path], way: str, read: Callable[[list[Path]], Mapping[Path, str | None]]
+        self, paths: Iterable[Path], way: str, read: Callable[[list[Path]], Mapping[Path, tuple[str, str]]]
     ) -> dict[Path, str]:
         """Return what the headers of files say, read anew only where a file is new or its size or time changed.
 
@@ -97,7 +97,7 @@ class Index:
         way : str
             Everything beside the file that decides what is read: settings, version.
         read : callable
-            From the files to be opened to a text for each; None where nothing is to be kept.
+            From the files to be opened to text and identity of each; what is left out is not kept.
         """
         wanted = list(paths)
         marks: dict[Path, tuple[int, int]] = {}
@@ -110,13 +110,15 @@ class Index:
         kept = {
             path: row[1] for path, mark in marks.items() if (row := known.get(str(path))) is not None and row[0] == mark
         }
-        fresh = {path: body for path, body in read([p for p in wanted if p not in kept]).items() if body is not None}
+        fresh = read([p for p in wanted if p not in kept])
+        rows = [(str(path), *marks[path], way, body) for path, (body, _) in fresh.items() if path in marks]
+        identities = [(str(path), *marks[path], identity) for path, (_, identity) in fresh.items() if path in marks]
         with self._connection() as db:
-            if db is not None and fresh:
-                rows = [(str(path), *marks[path], way, body) for path, body in fresh.items() if path in marks]
+            if db is not None and rows:
                 with suppress(sqlite3.Error), db:
                     db.executemany("insert or replace into header values (?, ?, ?, ?, ?)", rows)
-        return kept | fresh
+                    db.executemany("insert or replace into identity values (?, ?, ?, ?)", identities)
+        return kept | {path: body for path, (body, _) in fresh.items()}
 
     @staticmethod
     def _known(db: sqlite3.Connection | None, query: str, *values: str) -> dict[str, tuple[tuple[int, int], str]]:

@@ -17,6 +17,7 @@ from weft.check import Finding, check_project
 from weft.check.space import needed_bytes
 from weft.cli.main import main
 from weft.io.mrc import write_mrc
+from weft.pipeline.plan import make_plan
 from weft.settings.file import make_settings, settings_text
 from weft.settings.schema import Settings
 from weft.state.project import Project
@@ -104,6 +105,11 @@ def test_headers_of_known_movies_are_not_read_again(tmp_path: Path) -> None:
     with opened_under(tmp_path / "frames") as second:
         assert check_project(project(tmp_path)) == before
     assert second == []
+    with opened_under(
+        tmp_path / "frames"
+    ) as planned:  # what the check read of new movies, the plan need not read again
+        make_plan(project(tmp_path))
+    assert planned == []
     os.utime(movies[1], (2e9, 2e9))
     movie(tmp_path / "frames" / "TS_01_009.mrc")
     with opened_under(tmp_path / "frames") as third:
