@@ -1,11 +1,14 @@
-"""How well motion is found in simulated sets: errors beside the Cramér-Rao bound, and pulls of the stated errors.
+"""How well motion is found in simulated sets: errors beside the Cramér-Rao bound, pulls of the stated errors, averages.
 
 python bench/motion_accuracy.py SIM SET ... [--grid G ...] [--range LOW HIGH] [--cache DIR] [--only TEXT] [--json FILE]
+                                            [--frc]
 
 SIM is the folder with the simulator's code (its scorer is used), SET a folder that it made. For each kind and grid:
 root mean square over the usable images of the error of the global path and of the field on the scorer's 7 × 7 lattice,
 the bound, what doing nothing scores, and the pulls (error over stated error, root mean square over frames and images)
-of path and field. ``--cache`` keeps the bounds, which cost more than the estimates.
+of path and field. ``--cache`` keeps the bounds, which cost more than the estimates. ``--frc`` makes each average, too,
+and prints by how much the area under its ring correlation with the true image falls short of that of the sum along the
+true motion (the scorer keeps the latter in the set).
 """
 
 from __future__ import annotations
@@ -25,10 +28,11 @@ from weft.engine.device import Engine, make_engine
 from weft.fields import MotionField
 from weft.motion import estimate_motion
 from weft.motion.estimate import AUTO_RANGE_A
-from weft.movie.bin import bin_movie
+from weft.movie.average import make_averages
+from weft.movie.bin import BinnedMovie, bin_movie
 from weft.movie.open import open_movie
 from weft.movie.prepare import prepare
-from weft.settings.schema import ComputeSettings, InputSettings, MotionSettings
+from weft.settings.schema import ComputeSettings, InputSettings, MotionSettings, OutputSettings
 
 
 def input_settings(folder: Path, facts: dict[str, Any], score: Any) -> InputSettings:
@@ -77,17 +81,39 @@ def pulls(field: MotionField, truth: np.ndarray, found: np.ndarray, *, is_tiff: 
 
 
 def local_sigma(field: MotionField, lattice: np.ndarray) -> np.ndarray:
-    """Return the stated errors of the local part at the nearest nodes in space and time, (frame, y, x, 2)."""
+    """Return the stated errors of the local part between the nodes, linear in each direction, (frame, y, x, 2)."""
     nodes_t, nodes_y, nodes_x, _ = field.nodes_sigma_A.shape
-    t = np.round(np.linspace(0, 1, field.frames) * (nodes_t - 1)).astype(int)
-    y = np.round(lattice * (nodes_y - 1)).astype(int)
-    x = np.round(lattice * (nodes_x - 1)).astype(int)
-    return np.asarray(field.nodes_sigma_A[np.ix_(t, y, x)])
+    t, y, x = (
+        _between(nodes, places)
+        for nodes, places in ((nodes_t, np.linspace(0, 1, field.frames)), (nodes_y, lattice), (nodes_x, lattice))
+    )
+    return np.einsum("ft,gy,hx,tyxc->fghc", t, y, x, field.nodes_sigma_A, optimize=True)
+
+
+def _between(nodes: int, places: np.ndarray) -> np.ndarray:
+    """Return the matrix that interpolates from evenly spaced nodes to places from 0 to 1."""
+    return np.stack([np.interp(places, np.linspace(0, 1, nodes), row) for row in np.eye(nodes)], axis=1)
+
+
+def loss_of_average(
+    folder: Path, image: dict[str, Any], movie: BinnedMovie, field: MotionField, engine: Engine, score: Any
+) -> float:
+    """Return the loss of area under the ring correlation with the true image, over that along the true motion."""
+    file = folder / "truth" / f"{image['name']}_clean.mrc"
+    if not file.exists():
+        return float("nan")
+    clean = mrcfile.read(file)
+    options: dict[str, Any] = {"exposure_e_A2": None, "pre_exposure_e_A2": 0.0, "voltage_kV": 300.0}
+    average = make_averages(movie, field, OutputSettings(), engine, **options).full
+    average = average[::-1] if image["file"].endswith(".tif") else average
+    best = score.baselines(folder, image, clean)["true_motion"]
+    return 1 - float(score.frc_area(score.frc_curve(average, clean))) / best
 
 
 def measure_image(
-    folder: Path, image: dict[str, Any], inputs: InputSettings, settings: MotionSettings, engine: Engine, score: Any
-) -> tuple[dict[str, Any], MotionField]:
+    folder: Path, image: dict[str, Any], inputs: InputSettings, settings: MotionSettings, engine: Engine, score: Any,
+    *, frc: bool,
+) -> tuple[dict[str, Any], MotionField]:  # fmt: skip
     """Estimate one movie's motion and compare it with the truth."""
     movie = bin_movie(
         prepare(open_movie(folder / image["file"], inputs), inputs), 0.0, inputs.raw_pixel_size_A or 1.0, engine
@@ -110,6 +136,8 @@ def measure_image(
         "none_global": nothing["global_A"], "none_local": nothing["local_A"], "path_pull": path_pull,
         "local_pull": local_pull, "seconds": seconds, "verdict": str(field.assessment.verdict), **field.details,
     }  # fmt: skip
+    if frc and out["usable"]:
+        out["frc_loss"] = loss_of_average(folder, image, movie, field, engine, score)
     return out, field
 
 
@@ -135,12 +163,14 @@ def show(title: str, rows: list[dict[str, Any]]) -> None:
         return
     bound, error = rms(used, "bound"), rms(used, "global")
     local = np.array([row["local"] for row in used])
+    losses = [row["frc_loss"] for row in used if np.isfinite(row.get("frc_loss", np.nan))]
     print(
         f"{title:<28} n {len(used):>3}  global {error:.4f} (median {np.median([r['global'] for r in used]):.4f})  "
         f"bound {bound:.4f}  ratio {error / bound:5.2f}  local {rms(used, 'local'):.4f} (median {np.median(local):.4f})  "
         f"worst {max(r['worst'] for r in used):.2f}  none {rms(used, 'none_global'):.2f}/{rms(used, 'none_local'):.2f}  "
         f"pulls {rms(used, 'path_pull'):.2f} {rms(used, 'local_pull'):.2f}  "
-        f"CPU s {np.mean([r['seconds'] for r in used]):.1f}",
+        f"CPU s {np.mean([r['seconds'] for r in used]):.1f}"
+        + (f"  FRC loss {100 * np.nanmean(losses):.2f} % (worst {100 * np.nanmax(losses):.2f})" if any(losses) else ""),
         flush=True,
     )
 
@@ -155,6 +185,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="part of the images' names")
     parser.add_argument("--most", type=int, default=1000, help="images of a set at most")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--frc", action="store_true", help="compare the averages with the true image, too")
     parser.add_argument("--quiet", action="store_true", help="no line for each image")
     args = parser.parse_args()
     sys.path.insert(0, str(args.sim))
@@ -172,7 +203,7 @@ def main() -> None:
             bound = bound_of(folder, image, band, args.cache, score) if usable else float("nan")
             for grid in args.grid:
                 settings = MotionSettings(range_A=band if args.range else "auto", grid=grid)
-                row, field = measure_image(folder, image, inputs, settings, engine, score)
+                row, field = measure_image(folder, image, inputs, settings, engine, score, frc=args.frc)
                 row |= {"bound": bound, "set": folder.name, "grid": grid}
                 found.setdefault((truth["kind"], grid), []).append(row)
                 if not args.quiet:
