@@ -1,10 +1,12 @@
 """How well gold beads are found in simulated sets: recall, precision, IoU, and what is masked where there is no gold.
 
-python bench/beads_accuracy.py SIM SET ... [--cache DIR] [--model NAME] [--fit] [--neutral DIR]
+python bench/beads_accuracy.py SIM SET ... [--sums true|own] [--cache DIR] [--model NAME] [--no-ctf] [--neutral DIR]
 
-SIM is the folder with the simulator's code (its reader and its scorer are used), SET a folder that it made. Frames are
-summed along their true motion, so that only the detector is judged; the CTF is the truth's unless ``--no-ctf``.
-``--neutral`` also writes results in the form that the simulator's ``score.py`` reads.
+SIM is the folder with the simulator's code (its reader and its scorer are used), SET a folder that it made. With
+``--sums true`` frames are summed along their true motion and the CTF is the truth's, so that only the detector is
+judged; with ``--sums own`` both are Weft's, as users get them. ``--no-ctf`` keeps the CTF from the detector.
+``--neutral`` also writes results in the form that the simulator's ``score.py`` reads; ``--json`` writes scores and sums
+of stated and true probability, which `beads_pictures.py` draws.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ import numpy as np
 import scipy.fft as sfft
 import tifffile
 import torch
+from beads_kinds import reliability
+from ctf_accuracy import average_of, settings_of
 
+from weft.ctf import estimate_ctf
 from weft.engine.device import Engine
 from weft.fiducials import segment
 from weft.fields import CtfFit
@@ -69,6 +74,23 @@ def cached_average(cache: Path, folder: Path, entry: dict[str, Any], pixel_A: fl
     return np.asarray(np.load(file))
 
 
+def own_average(
+    cache: Path, folder: Path, entry: dict[str, Any], facts: dict[str, Any], detector: Any, engine: Engine
+) -> np.ndarray:
+    """Return Weft's own average, rows as the truth's, from the cache (one with `ctf_accuracy.py`)."""
+    file = cache / f"{folder.name}-own-{entry['name']}.npy"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, average_of(folder, facts, entry, "own", detector, engine))
+    return np.asarray(np.load(file))
+
+
+def own_fit(average: np.ndarray, facts: dict[str, Any], engine: Engine) -> CtfFit:
+    """Return Weft's own fit with the settings a user would choose for a kind."""
+    ctf, optics = settings_of(facts, argparse.Namespace(range=None, window=512))
+    return estimate_ctf(average, facts["pixel_A"], ctf, optics, engine)[0]
+
+
 def true_fit(entry: dict[str, Any], settings: dict[str, Any]) -> CtfFit | None:
     """Return the truth as a fit; None where the image has no CTF."""
     if "defocus_u_A" not in entry:
@@ -85,36 +107,52 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("simulator", type=Path)
     parser.add_argument("sets", type=Path, nargs="+")
+    parser.add_argument("--sums", choices=("true", "own"), default="true")
     parser.add_argument("--cache", type=Path, default=Path("bead_averages"), help="where averages are kept")
     parser.add_argument("--model", default="gold")
     parser.add_argument("--no-ctf", action="store_true", help="do not tell the detector the CTF")
     parser.add_argument("--neutral", type=Path, help="write neutral results here")
+    parser.add_argument("--only", default="", help="only images whose name holds this")
     parser.add_argument("--only-averages", action="store_true")
+    parser.add_argument("--json", type=Path, help="write all figures here")
     args = parser.parse_args()
     sys.path.insert(0, str(args.simulator))
     import detector
     import metrics
 
     engine = Engine(torch.device("cpu"), torch.get_num_threads(), 2 << 30)
+    kept: list[dict[str, Any]] = []
     for folder in args.sets:
         truth = json.loads((folder / "truth" / "truth.json").read_text())
-        settings = truth["settings"]
+        facts = truth["settings"]
         rows = []
         for entry in truth["images"]:
-            average = cached_average(args.cache, folder, entry, settings["pixel_A"], detector)
+            if args.only not in entry["name"]:
+                continue
+            if args.sums == "own":
+                average = own_average(args.cache, folder, entry, facts, detector, engine)
+            else:
+                average = cached_average(args.cache, folder, entry, facts["pixel_A"], detector)
             if args.only_averages:
                 continue
-            fit = None if args.no_ctf else true_fit(entry, settings)
-            began = time.perf_counter()
-            found = segment(average, settings["pixel_A"], FiducialSettings(model=args.model), engine, ctf=fit)
-            seconds = time.perf_counter() - began
+            fit = None
+            if not args.no_ctf:
+                fit = own_fit(average, facts, engine) if args.sums == "own" else true_fit(entry, facts)
+            began = time.process_time()
+            found = segment(average, facts["pixel_A"], FiducialSettings(model=args.model), engine, ctf=fit)
+            seconds = time.process_time() - began
             score = metrics.bead_scores(found.probability, entry["beads"], average.shape)
             bad = entry.get("bad") or entry.get("what") or ""
             rows.append((entry["name"], score, bad, len(found.beads), len(entry["beads"]), seconds))
+            if not bad:
+                held = reliability(found, entry["beads"], len(average), facts["pixel_A"])
+                kept.append({"case": folder.name, "name": entry["name"], **score, **held})
             if args.neutral:
                 write_neutral(args.neutral / folder.name, entry["name"], found.probability)
         if rows:
             show(folder.name, rows)
+    if args.json:
+        args.json.write_text(json.dumps(kept), encoding="utf-8")
 
 
 def write_neutral(folder: Path, name: str, probability: np.ndarray) -> None:
@@ -131,7 +169,7 @@ def show(kind: str, rows: list[Any]) -> None:
         print(
             f"{kind:18s} {name:18s} recall {text(score['recall'])} precision {text(score['precision'])} "
             f"IoU {text(score['best_iou'])} masked {100 * score['masked_share']:6.3f} % beads {found:3d}/{there:3d} "
-            f"{seconds:5.2f} s {bad}"
+            f"{seconds:5.2f} CPU s {bad}"
         )
     usable = [r for r in rows if not r[2]]
     parts = []
