@@ -95,3 +95,20 @@ def test_every_target_is_exported_from_the_page(page: Page, server: Server) -> N
         expect(page.get_by_text("✓ as decided")).to_have_count(2, timeout=60_000)
     written = {path.name for path in (server.folder / "weft").iterdir() if path.is_dir()}
     assert {"aretomo", "relion", "tomostar"} <= written
+
+
+def test_zoomed_to_200_percent_every_page_fits_the_width_and_scrolls(browser: Browser, server: Server) -> None:
+    context, opened = open_page(browser, server.link, size=(640, 360))
+    for name in ("Overview", "Fourier Space", "Real Space", "Series", "Import", "Export", "Checks", "Log"):
+        opened.get_by_role("link", name=name).click()
+        expect(opened.get_by_role("link", name=name)).to_have_attribute("aria-current", "page")
+        assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        opened.get_by_test_id("bar").scroll_into_view_if_needed()
+        expect(opened.get_by_test_id("bar")).to_be_in_viewport()
+    assert opened.faults == []  # type: ignore[attr-defined]
+    context.close()
+
+
+def test_the_search_completes_what_is_typed(page: Page) -> None:
+    page.locator("#search").fill("TS_01 state:d")
+    expect(page.locator("#search-words option")).to_have_attribute("value", "TS_01 state:done")

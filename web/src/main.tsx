@@ -4,6 +4,7 @@ import "./style/base.css";
 import "./style/frame.css";
 import "./style/parts.css";
 import "./style/pages.css";
+import "./style/narrow.css";
 import { setToken } from "./api/client";
 import { findToken } from "./api/token";
 import { App, Gate } from "./app";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseSearch, SearchError, type Searchable } from "../src/lib/search";
+import { completions, parseSearch, SearchError, type Searchable } from "../src/lib/search";
 
 function item(name: string, more: Partial<Searchable> & { numbers?: Record<string, number> } = {}): Searchable {
   const numbers = more.numbers ?? {};
@@ -55,4 +55,12 @@ test("flagged images are found, and only those", () => {
   const test = parseSearch("flag:yes");
   expect([item("a", { flagged: true }), item("b")].map((one) => test(one))).toEqual([true, false]);
   expect(parseSearch("flag:no")(item("b"))).toBe(true);
+});
+
+test("words are completed as they are typed, behind those that stand already", () => {
+  expect(completions("st")).toEqual(["state:"]);
+  expect(completions("TS_01 -state:f")).toEqual(["TS_01 -state:failed"]);
+  expect(completions("series:ts_0", ["TS_01", "TS_02", "other"])).toEqual(["series:TS_01", "series:TS_02"]);
+  expect(completions("used:yes")).toEqual([]);
+  expect(completions("tilt:>50 ")).toEqual([]);
 });

@@ -3,6 +3,7 @@
 import { signal, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { signed } from "../lib/format";
+import { completions } from "../lib/search";
 import { mark } from "../lib/marks";
 import { TriState } from "../parts/tristate";
 import { decide, toggleDrop } from "../state/decisions";
@@ -100,6 +101,7 @@ function Search() {
       </svg>
       <input
         id="search" type="search" placeholder="Search  /" aria-label="Search images" value={searchText.value} spellcheck={false}
+        list="search-words" autocomplete="off"
         title="Part of a name, TS_0[1-3]_*, tilt:>50, res:>15, state:stale, used:no, suspect:yes, flag:yes"
         onInput={(event) => go({ search: event.currentTarget.value })}
         onKeyDown={(event) => {
@@ -110,6 +112,9 @@ function Search() {
           }
         }}
       />
+      <datalist id="search-words">
+        {completions(searchText.value, table.value.seriesNames).map((text) => <option key={text} value={text} />)}
+      </datalist>
       {isOn && <span class="hits" data-testid="hits">{view.value.length} of {table.value.length}</span>}
       {problem && <span class="problem" role="status">{problem}</span>}
     </span>

@@ -38,6 +38,27 @@ export const NUMBERS: Readonly<Record<string, string>> = {
 
 export const WORDS = ["state:", "used:", "series:", "verdict:", "suspect:", "flag:", "tag:", ...Object.keys(NUMBERS).map((n) => `${n}:`)];
 
+const VALUES: Readonly<Record<string, readonly string[]>> = {
+  state: ["waiting", "running", "done", "stale", "failed"],
+  verdict: ["good", "weak", "failed"],
+  used: ["yes", "no"],
+  suspect: ["yes", "no"],
+  flag: ["yes", "no"],
+};
+
+/** What the word being typed may become, each as the whole text of the box. */
+export function completions(text: string, series: readonly string[] = []): string[] {
+  const begin = text.lastIndexOf(" ") + 1;
+  const isNot = text[begin] === "-";
+  const head = text.slice(0, begin + (isNot ? 1 : 0));
+  const word = text.slice(head.length).toLowerCase();
+  if (word === "") return [];
+  const colon = word.indexOf(":");
+  const field = word.slice(0, colon);
+  const known = colon < 0 ? WORDS : (field === "series" ? series : (VALUES[field] ?? [])).map((value) => `${field}:${value}`);
+  return known.filter((one) => one.toLowerCase().startsWith(word) && one.toLowerCase() !== word).slice(0, 12).map((one) => head + one);
+}
+
 export class SearchError extends Error {}
 
 export function parseSearch(text: string): Test {
