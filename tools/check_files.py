@@ -39,9 +39,20 @@ def problems() -> Iterator[str]:
             yield f"{name}: {path.stat().st_size:,} bytes, at most {LARGEST:,} are kept here"
         if path.suffix in TEXT and not name.startswith((*NOT_OURS, "tests/data/")):
             yield from _text_problems(name, path)
-    for path in sorted((ROOT / "changes").iterdir()):
-        if path.name != "README.md" and not FRAGMENT.fullmatch(path.name):
-            yield f"changes/{path.name}: call it NNNN.added.md, .changed.md, .fixed.md or .removed.md"
+    yield from _fragment_problems(sorted(path.name for path in (ROOT / "changes").iterdir()))
+
+
+def _fragment_problems(names: list[str]) -> Iterator[str]:
+    """Yield what is wrong with the names of the changelog's fragments."""
+    taken: dict[str, str] = {}
+    for name in names:
+        if name == "README.md":
+            continue
+        if not FRAGMENT.fullmatch(name):
+            yield f"changes/{name}: call it NNNN.added.md, .changed.md, .fixed.md or .removed.md"
+        other = taken.setdefault(name[:4], name)
+        if other != name:
+            yield f"changes/{name}: {other} has this number; take the next free one"
 
 
 def _text_problems(name: str, path: Path) -> Iterator[str]:
