@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from weft.cli.output import document, say
+from weft.cli.output import counted, document, say
 from weft.cli.verb import Here, make_app
 
 app = make_app("check", "weft check\nweft check --all\nweft check --input.raw_pixel_size_A 0.675 --json")
@@ -41,8 +41,6 @@ def check(
 
 
 def _summary(counts: dict[str, int]) -> str:
-    bad = [
-        f"{counts[level]} {level}{'s' if counts[level] > 1 else ''}" for level in ("error", "warning") if counts[level]
-    ]
-    looked = f"{counts['ok']} things looked at are right"
+    bad = [counted(counts[level], level) for level in ("error", "warning") if counts[level]]
+    looked = f"{counted(counts['ok'], 'thing')} looked at {'is' if counts['ok'] == 1 else 'are'} right"
     return f"{', '.join(bad)}; {looked}" if bad else f"nothing is wrong: {looked}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weft.cli.output import document, json_line, message, say, table_text
+from weft.cli.output import counted, document, json_line, message, say, table_text
 from weft.cli.progress import duration_text, run_progress
 from weft.cli.verb import Call
 from weft.errors import InputError, MachineError, MissingError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from weft.pipeline.run import RunSummary
     from weft.state.project import Project
 
-__all__ = ["compute", "require_movies", "show_plan", "tell_summary"]
+__all__ = ["check_first", "compute", "require_movies", "show_plan", "tell_failures", "tell_summary"]
 
 SHOWN_FAILURES = 20
 _ITEM_CODES = frozenset({"unreadable", "two_movies"})  # the run lists them itself
@@ -54,15 +55,24 @@ def compute(
 
         show_plan(call, make_plan(project, names=names, retry=retry, redo=redo))
         return 0
-    _check_first(call, project, names)
+    check_first(call, project, names)
     summary = _run(call, project, names, retry=retry, redo=redo)
     if not call.json:
         tell_summary(call, project, summary)
     return 1 if summary.failed else 0
 
 
-def _check_first(call: Call, project: Project, names: Collection[str] | None) -> None:
+def check_first(call: Call, project: Project, names: Collection[str] | None = None) -> None:
     """Tell what would go wrong; movies that cannot be read are left to the run, which goes on without them.
+
+    Parameters
+    ----------
+    call : Call
+        Flags.
+    project : Project
+        What is to be run.
+    names : collection of str, optional
+        Only these movies; all if not given.
 
     Raises
     ------
@@ -71,18 +81,29 @@ def _check_first(call: Call, project: Project, names: Collection[str] | None) ->
     """
     from weft.check import check_project
 
+    is_new = not project.out.exists()
     with suppress(OSError):  # so that the index can remember what headers say; the check tells if it cannot be made
         project.out.mkdir(parents=True, exist_ok=True)
     findings = check_project(project, names=names)
     for one in findings:
         if one.stops:
+            if is_new:
+                _remove_index(project.out)
             raise MachineError(one.sentence) if one.stops == "machine" else InputError(one.sentence)
     errors = [one for one in findings if one.level == "error" and one.code not in _ITEM_CODES]
     warnings = sum(one.level == "warning" for one in findings)
     for one in errors:
         message(f"error: {one.sentence}")
     if warnings and not (call.quiet or call.json):
-        message(f"{warnings} warnings about the input; `weft check` tells them")
+        message(f"{counted(warnings, 'warning')} about the input; `weft check` tells more")
+
+
+def _remove_index(out: Path) -> None:
+    """Remove an output folder that holds nothing but what headers say; nothing was started in it."""
+    with suppress(OSError):
+        for path in out.glob("index.sqlite*"):
+            path.unlink()
+        out.rmdir()
 
 
 def require_movies(project: Project) -> list[str]:
@@ -142,13 +163,19 @@ def tell_summary(call: Call, project: Project, summary: RunSummary) -> None:
         if call.overrides:
             message("settings given as flags hold for this call only; `weft config set` keeps them")
         message(_next_step(project))
-    if summary.failed:
-        shown = summary.failed[:SHOWN_FAILURES]
-        message(f"{len(summary.failed)} failed:")
-        for name, sentence in shown:
-            message(f"  {sentence if sentence.startswith(name) else f'{name}: {sentence}'}")
-        if len(summary.failed) > len(shown):
-            message(f"  and {len(summary.failed) - len(shown)} more; `weft status` lists all")
+    tell_failures(summary.failed)
+
+
+def tell_failures(failed: Sequence[tuple[str, str]]) -> None:
+    """List names and sentences of movies that failed; nothing if there are none."""
+    if not failed:
+        return
+    shown = failed[:SHOWN_FAILURES]
+    message(f"{len(failed)} failed:")
+    for name, sentence in shown:
+        message(f"  {sentence if sentence.startswith(name) else f'{name}: {sentence}'}")
+    if len(failed) > len(shown):
+        message(f"  and {len(failed) - len(shown)} more; `weft status` lists all")
 
 
 def _others(summary: RunSummary) -> list[tuple[int, str]]:

@@ -43,8 +43,11 @@ def demo(
     began = time.monotonic()
     settings = _simulated(folder, seed, call, dry_run=dry_run)
     if dry_run:
-        for step in _STEPS:
-            say(f"$ weft {' '.join(step)}")
+        steps = [f"weft {' '.join(step)}" for step in _STEPS]
+        if call.json:
+            document("demo", {"folder": str(folder), "dry_run": True, "steps": steps})
+        else:
+            say("\n".join(f"$ {step}" for step in steps))
         return 0
     if not (folder / "weft.toml").exists():
         _step(folder, ["init", "-q", *_flags(settings, call.overrides)], call)

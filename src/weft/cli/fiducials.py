@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from weft.cli.output import document, json_line, message, say, table
-from weft.cli.verb import Call, Here, make_app
+from weft.cli.output import counted, document, json_line, message, say, table
+from weft.cli.verb import Call, DryRun, Here, make_app
 from weft.errors import MissingError, UsageError
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def apply(
     pixel_size_A: Annotated[
         float | None, Parameter(name="--pixel-size-A", help="Of the images, if their headers do not tell it.")
     ] = None,
+    dry_run: DryRun = False,
     call: Here,
 ) -> int:
     """Find gold in any images and write masks beside each other; nothing of the project changes.
@@ -68,6 +69,10 @@ def apply(
     settings = project.settings if project else make_settings({}, call.overrides)
     listed = _listed(images, project)
     chosen = _with_path(settings, project)
+    if dry_run:
+        files = [str(path) for path, _ in listed]
+        sentence = f"would look for gold in {counted(len(files), 'image')} and write masks to {out}"
+        return _tell_plan(call, sentence, {"images": files, "out": str(out)})
     from weft.pipeline.fiducials import find_beads
 
     rows = []
@@ -111,6 +116,7 @@ def train(
     pixel_size_A: Annotated[
         float | None, Parameter(name="--pixel-size-A", help="Of the averages, if their headers do not tell it.")
     ] = None,
+    dry_run: DryRun = False,
     call: Here,
 ) -> int:
     """Teach a network from your own masks; it is kept only if it is better on images it has not seen.
@@ -123,6 +129,13 @@ def train(
     if steps < 1:
         raise UsageError(f"weft fiducials train --steps {steps}: at least 1")
     project = call.project()
+    if dry_run:
+        own = sorted((project.out / "mask").glob("*.edit.tif")) if painted else []
+        teachers = [str(path) for path in (*own, *boxnet, *filter(None, (images, masks)))]
+        sentence = (
+            f"would learn from {', '.join(teachers) or 'nothing: paint masks, or name some'} in {steps} steps at most"
+        )
+        return _tell_plan(call, sentence, {"learn_from": teachers, "name": name, "steps": steps})
     from weft.pipeline.fiducials import Labels, train_network
 
     labels = Labels(boxnet, images, masks, project.out if painted else None, pixel_size_A)
@@ -142,6 +155,15 @@ def train(
     else:
         _tell_result(name, facts)
     return 0 if result.is_better else 1
+
+
+def _tell_plan(call: Call, sentence: str, facts: dict[str, Any]) -> int:
+    """Tell what would be done."""
+    if call.json:
+        document("fiducials", {"dry_run": True, **facts})
+    else:
+        say(sentence)
+    return 0
 
 
 def _tell_step(event: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
-__all__ = ["document", "is_terminal", "json_line", "message", "say", "table", "table_text"]
+__all__ = ["counted", "document", "is_terminal", "json_line", "message", "say", "table", "table_text"]
 
 
 def say(text: str = "") -> None:
@@ -29,6 +29,17 @@ def document(verb: str, content: Mapping[str, Any]) -> None:
 def json_line(content: Mapping[str, Any]) -> None:
     """Print one line of JSON at once, for a reader at the other end of a pipe."""
     print(json.dumps(content, ensure_ascii=False, default=str), flush=True)
+
+
+def counted(number: int, thing: str) -> str:
+    """Return a number with its thing, in the plural but for one.
+
+    Examples
+    --------
+    >>> counted(1, "warning"), counted(2, "warning")
+    ('1 warning', '2 warnings')
+    """
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def is_terminal(stream: TextIO) -> bool:

@@ -66,7 +66,12 @@ def _make(folder: Path, options: Any, call: Call, *, dry_run: bool) -> int:
 
     total = options.series * len(options.tilts_deg)
     if dry_run:
-        say(f"would write {total} movies of {options.frames} frames, {options.raw_shape}, to {folder}")
+        height, width = options.raw_shape
+        if call.json:
+            content = {"folder": str(folder), "dry_run": True, "movies": total}
+            document("simulate", {**content, "options": dataclasses.asdict(options)})
+        else:
+            say(f"would write {total} movies of {options.frames} frames of {width} × {height} to {folder}")
         return 0
     told = None if call.quiet or call.json else progress_of(total)
     made = simulate_set(options, folder, on_movie=told)

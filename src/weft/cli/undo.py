@@ -8,10 +8,11 @@ from cyclopts import Parameter
 
 from weft.cli.output import document, say
 from weft.cli.verb import DryRun, Here, make_app
-from weft.errors import MissingError
+from weft.pipeline import decide
 from weft.state import decisions
 
 app = make_app("undo", "weft undo\nweft undo --redo")
+_DONE = {False: "taken back", True: "holds again"}
 
 
 @app.default
@@ -25,39 +26,19 @@ def undo(
     project = call.project()
     events = decisions.read(project.out)
     if dry_run:
-        target = _latest(events)
-        say(f"would be taken back: {_told(target)}")
-        return 0
-    from weft.pipeline import decide
-
-    event = (decide.redo if redo else decide.undo)(project)
-    by_id = {one.id: one for one in events}
-    target = by_id[event.undoes]
-    if target.verb == "undo":
-        target = by_id[target.undoes]
+        target = (decisions.redoable if redo else decisions.undoable)(events)
+        facts = {"dry_run": True, "undoes": target.id}
+    else:
+        event = (decide.redo if redo else decide.undo)(project)
+        target = next(one for one in events if one.id == event.undoes)
+        facts = {"dry_run": False, "id": event.id, "undoes": event.undoes}
+    decision = decisions.behind(events, target)
     if call.json:
-        document("undo", {"id": event.id, "undoes": event.undoes, "verb": target.verb, "items": list(target.items)})
+        document("undo", {**facts, "verb": decision.verb, "items": list(decision.items)})
     elif not call.quiet:
-        say(f"{'holds again' if redo else 'taken back'}: {_told(target)}")
+        done = "hold again" if redo else "be taken back"
+        say(f"{f'would {done}' if dry_run else _DONE[redo]}: {_told(decision)}")
     return 0
-
-
-def _latest(events: list[decisions.Event]) -> decisions.Event:
-    """Return the event that undo would take back.
-
-    Raises
-    ------
-    MissingError
-        If there is none.
-    """
-    undone: set[str] = set()
-    for event in reversed(events):
-        if event.id in undone:
-            continue
-        if event.verb != "undo":
-            return event
-        undone.add(event.undoes)
-    raise MissingError("there is no decision to undo")
 
 
 def _told(event: decisions.Event) -> str:

@@ -51,10 +51,7 @@ def redo(project: Project, *, by: str = "") -> decisions.Event:
 
 def _items_behind(project: Project, event: decisions.Event) -> tuple[str, ...]:
     """Return the items that an undo, or the undo of an undo, is about."""
-    by_id = {e.id: e for e in decisions.read(project.out)}
-    while event.verb == "undo":
-        event = by_id[event.undoes]
-    return event.items
+    return decisions.behind(decisions.read(project.out), event).items
 
 
 def _follow(project: Project, items: Sequence[str]) -> None:

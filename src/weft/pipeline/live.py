@@ -11,10 +11,12 @@ from typing import Any
 
 from weft.errors import Interrupted
 from weft.pipeline.plan import make_plan
-from weft.pipeline.run import RunSummary, run
+from weft.pipeline.run import run, stop_signals
 from weft.state.project import Project
 
-__all__ = ["Watcher", "watch"]
+__all__ = ["Watched", "Watcher", "watch"]
+
+_HEED_S = 0.2  # a signal is heeded within this time
 
 
 @dataclass
@@ -41,14 +43,21 @@ class Watcher:
         return names
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What came of the watching: movies finished, and names and sentences of those that failed."""
+
+    done: int
+    failed: dict[str, str]
+
+
 def watch(
     project: Project,
     *,
     interval_s: float = 10.0,
     quiet_s: float | None = None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
-    after_run: Callable[[RunSummary], None] | None = None,
-) -> int:
+) -> Watched:
     """Process movies as they arrive, until interrupted or until nothing came for `quiet_s`.
 
     Parameters
@@ -61,27 +70,34 @@ def watch(
         End after this time without anything to do.
     on_event : callable, optional
         Called with each event of each run.
-    after_run : callable, optional
-        Called after each run, for series and stacks.
 
-    Returns
-    -------
-    int
-        Movies finished.
+    Raises
+    ------
+    Interrupted
+        If a signal ended it; the state is whole.
+    WeftError
+        See `weft.pipeline.run.run`.
     """
-    watcher, pause = Watcher(), threading.Event()
+    watcher = Watcher()
     watcher.whole(project)
     done, last = 0, time.monotonic()
-    while True:
-        try:
-            pause.wait(interval_s)
-        except KeyboardInterrupt as error:
-            raise Interrupted(f"stopped watching after {done} movies; the state is whole") from error
-        names = watcher.whole(project)
-        if make_plan(project, names=names).to_run:
-            summary = run(project, names=names, on_event=on_event)
-            done, last = done + summary.done, time.monotonic()
-            if after_run is not None:
-                after_run(summary)
-        elif quiet_s is not None and time.monotonic() - last > quiet_s:
-            return done
+    failed: dict[str, str] = {}
+    with stop_signals() as stop:
+        while True:
+            _pause(interval_s, lambda: stop.asked > 0)
+            if stop.asked:
+                raise Interrupted(f"stopped watching after {done} movies; the state is whole")
+            names = watcher.whole(project)
+            if make_plan(project, names=names).to_run:
+                summary = run(project, names=names, on_event=on_event)
+                done, last = done + summary.done, time.monotonic()
+                failed |= dict(summary.failed)
+            elif quiet_s is not None and time.monotonic() - last > quiet_s:
+                return Watched(done, failed)
+
+
+def _pause(seconds: float, is_over: Callable[[], bool]) -> None:
+    """Wait, but not on when it is over."""
+    until, still = time.monotonic() + seconds, threading.Event()
+    while not is_over() and (left := until - time.monotonic()) > 0:
+        still.wait(min(left, _HEED_S))

@@ -28,7 +28,7 @@ from weft.state.project import Project
 from weft.state.record import Failure, MovieFacts, Record
 from weft.state.records import read_record, write_record
 
-__all__ = ["RunSummary", "current_runs", "run", "work_movie"]
+__all__ = ["RunSummary", "current_runs", "run", "stop_signals", "work_movie"]
 
 _POLL_S = 0.5
 
@@ -95,7 +95,7 @@ def run(
     """
     with machine_errors(project.out):
         project.out.mkdir(parents=True, exist_ok=True)
-    with _registered(project) as registration, _signals() as stop:
+    with _registered(project) as registration, stop_signals() as stop:
         plan = make_plan(project, names=names, retry=retry, redo=redo)
         log = RunLog(project.out, on_event)
         return _Run(project, plan, log, registration, stop, redo=redo).go()
@@ -169,7 +169,8 @@ class _Stop:
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[_Stop]:
+def stop_signals() -> Iterator[_Stop]:
+    """Count INT, TERM and USR1 instead of ending at once, also where the shell had INT ignored."""
     stop = _Stop()
 
     def ask(_number: int, _frame: Any) -> None:

@@ -20,7 +20,9 @@ from weft.errors import MissingError, UsageError
 from weft.io.machine import machine_errors
 from weft.state.locks import locked
 
-__all__ = ["Decision", "Event", "append", "default_author", "effective", "read", "redo", "undo"]
+__all__ = [
+    "Decision", "Event", "append", "behind", "default_author", "effective", "read", "redo", "redoable", "undo", "undoable",
+]  # fmt: skip
 
 Verb = Literal["keep", "drop", "auto", "undo"]
 VERBS = frozenset({"keep", "drop", "auto", "undo"})
@@ -131,12 +133,8 @@ def undo(out: Path, *, by: str = "", event_id: str = "") -> Event:
         If there is nothing to take back.
     """
     with _lock(out):
-        events = read(out)
-        active = _active(events)
-        targets = [e for e in events if e.id in active and e.verb != "undo" and event_id in {"", e.id}]
-        if not targets:
-            raise MissingError("there is no decision to undo")
-        event = _event("undo", (), by=by, undoes=targets[-1].id)
+        target = undoable(read(out), event_id)
+        event = _event("undo", (), by=by, undoes=target.id)
         _write(out, event)
     return event
 
@@ -150,10 +148,7 @@ def redo(out: Path, *, by: str = "") -> Event:
         If nothing was undone since the latest decision.
     """
     with _lock(out):
-        events = read(out)
-        target = _redoable(events)
-        if target is None:
-            raise MissingError("there is nothing to redo")
+        target = redoable(read(out))
         event = _event("undo", (), by=by, undoes=target.id)
         _write(out, event)
     return event
@@ -186,14 +181,45 @@ def effective(events: Sequence[Event]) -> dict[str, Decision]:
     return now
 
 
-def _redoable(events: Sequence[Event]) -> Event | None:
-    """Return the undo that redo would take back: the last thing that stands, redone ones passed over."""
+def undoable(events: Sequence[Event], event_id: str = "") -> Event:
+    """Return the decision that undo would take back: the latest that still holds, if none is named.
+
+    Raises
+    ------
+    MissingError
+        If there is none.
+    """
+    active = _active(events)
+    for event in reversed(events):
+        if event.id in active and event.verb != "undo" and event_id in {"", event.id}:
+            return event
+    raise MissingError("there is no decision to undo")
+
+
+def redoable(events: Sequence[Event]) -> Event:
+    """Return the undo that redo would take back: the last thing that stands, redone ones passed over.
+
+    Raises
+    ------
+    MissingError
+        If nothing was undone since the latest decision.
+    """
     active = _active(events)
     undos = {event.id for event in events if event.verb == "undo"}
     for event in reversed(events):
         if event.id in active and event.undoes not in undos:
-            return event if event.verb == "undo" else None
-    return None
+            if event.verb == "undo":
+                return event
+            break
+    raise MissingError("there is nothing to redo")
+
+
+def behind(events: Sequence[Event], event: Event) -> Event:
+    """Return the decision that an undo, or the undo of an undo, is about."""
+    by_id = {one.id: one for one in events}
+    while event.verb == "undo":
+        event = by_id[event.undoes]
+    return event
 
 
 def _active(events: Sequence[Event]) -> set[str]:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import mrcfile
+import numpy as np
 import pytest
 
 from weft.cli.main import VERBS, main, module_of
@@ -88,7 +90,7 @@ def test_no_words_print_the_help_and_are_wrong_usage(capsys: pytest.CaptureFixtu
         (["config", "set", "ctf.range_A", "1", "2", "3"], 2, "give two numbers after it"),
         (["config", "get", "ctff"], 2, "the nearest is [ctf]"),
         (["-C", "elsewhere", "ls"], 3, "no weft.toml here"),
-        (["retry"], 3, "no movie has failed"),
+        (["retry"], 0, "no movie has failed"),
         (["simulate", "x", "--ctf.window_px", "64"], 2, "takes no settings"),
         (["simulate", "x", "--frames", "0"], 3, "frames = 0"),
         (["init"], 2, "is there already"),
@@ -104,6 +106,50 @@ def test_mistakes_are_one_sentence_and_their_exit_code(
     assert "Traceback" not in err
     assert out == ""
     assert project.is_dir()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["drop", "TS_02"], ["keep", "TS_02"], ["auto", "TS_02"], ["undo"], ["undo", "--redo"], ["run"], ["retry"],
+        ["config", "set", "ctf.range_A", "40", "6"], ["init"], ["simulate", "set"], ["demo", "demo"], ["report"],
+        ["watch"], ["fiducials", "apply", "image.mrc"],
+    ],
+)  # fmt: skip
+def test_a_dry_run_as_json_is_one_document_and_writes_nothing(
+    words: list[str], project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with mrcfile.new(project / "image.mrc") as file:
+        file.set_data(np.zeros((8, 8), np.float32))
+    main(["drop", "TS_01_001"])
+    if "--redo" in words:
+        main(["undo"])
+    capsys.readouterr()
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file() and "index" not in path.name}
+    code, out, _ = run([*words, "--dry-run", "--json"], capsys)
+    assert code == 0
+    assert json.loads(out)["schema"] == f"weft.{words[0]}/1"
+    after = {path: path.read_bytes() for path in project.rglob("*") if path.is_file() and "index" not in path.name}
+    assert after == before
+
+
+@pytest.mark.usefixtures("project")
+def test_undo_and_its_dry_run_speak_of_the_same_decision(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["drop", "TS_01_001", "-r", "ice"])
+    main(["keep", "TS_02"])
+    capsys.readouterr()
+    assert run(["undo", "-n"], capsys)[1].startswith("would be taken back: keep TS_02_001_0.0")
+    assert run(["undo"], capsys)[1].startswith("taken back: keep TS_02_001_0.0")
+    assert run(["undo", "--redo", "-n"], capsys)[1].startswith("would hold again: keep TS_02_001_0.0")
+    assert run(["undo", "--redo"], capsys)[1].startswith("holds again: keep TS_02_001_0.0")
+    assert run(["undo", "--redo"], capsys)[0] == 3
+
+
+def test_a_run_that_cannot_start_leaves_no_folder(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(["run", "--input.gain", "nowhere.mrc"], capsys)
+    assert code == 3
+    assert "nowhere.mrc: no such file" in err
+    assert not (project / "weft").exists()
 
 
 def test_outside_of_a_project_the_way_out_is_named(

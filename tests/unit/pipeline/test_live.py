@@ -1,0 +1,54 @@
+"""Watching a folder: when it ends, how, and what it tells."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.commands import ONE_THREAD, WEFT
+
+from weft.cli.main import main
+
+
+def project(folder: Path, movies: int) -> Path:
+    """A project whose movies say nothing."""
+    (folder / "frames").mkdir()
+    for number in range(movies):
+        (folder / "frames" / f"TS_01_{number:03}.mrc").write_text("no movie\n" * 300)
+    (folder / "weft.toml").write_text("[ctf]\nenabled = false\n[fiducials]\nenabled = false\n")
+    return folder
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_ends_the_watching_even_from_a_shell_that_ignores_it(tmp_path: Path, number: signal.Signals) -> None:
+    words = [*WEFT, "-C", str(project(tmp_path, 0)), "watch", "--interval-s", "60"]
+    with subprocess.Popen(
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *words], stderr=subprocess.PIPE, text=True, env=ONE_THREAD
+    ) as process:
+        assert process.stderr is not None
+        assert "Ctrl-C ends it" in process.stderr.readline()
+        # the sentence comes just before the handlers
+        while process.poll() is None and number not in _caught(process.pid):
+            pass
+        process.send_signal(number)
+        assert process.wait(30) == 130
+        assert "stopped watching after 0 movies" in process.stderr.read()
+
+
+def test_movies_that_fail_are_listed_at_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = project(tmp_path, 2)
+    code = main(["watch", "-C", str(folder), "--interval-s", "0.05", "--quiet-min", "0", "--compute.workers", "1"])
+    out, err = capsys.readouterr()
+    assert code == 1
+    assert out == "0 movies processed\n"
+    assert "2 failed:" in err
+    assert "TS_01_001.mrc: is a text file" in err
+
+
+def _caught(pid: int) -> set[int]:
+    """Return the signals that a process handles."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    mask = int(next(line for line in status.splitlines() if line.startswith("SigCgt")).split()[1], 16)
+    return {number for number in range(1, 65) if mask >> (number - 1) & 1}
