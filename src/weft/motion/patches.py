@@ -35,15 +35,15 @@ class Layout:
         First pixels.
     shape : tuple of int
         (y, x) of a patch.
-    window_y, window_x : ndarray, shape (y,) and (x,), float32
-        Factors; the window is their product.
+    windows_y, windows_x : ndarray, shape (row, y) and (column, x), float32
+        Factors; a patch's window is their product.
     """
 
     starts_y: NDArray[np.intp]
     starts_x: NDArray[np.intp]
     shape: tuple[int, int]
-    window_y: NDArray[np.float32]
-    window_x: NDArray[np.float32]
+    windows_y: NDArray[np.float32]
+    windows_x: NDArray[np.float32]
 
     @property
     def count(self) -> int:
@@ -57,18 +57,21 @@ class Layout:
         With W(p) the sum of the windows' squares, the noise of a sum over all patches is that of (∫W)²/∫W² pixels.
         """
         pixels = 1.0
-        for starts, window in ((self.starts_y, self.window_y), (self.starts_x, self.window_x)):
-            covered = np.zeros(int(starts[-1]) + len(window))
-            for start in starts:
+        for starts, windows in ((self.starts_y, self.windows_y), (self.starts_x, self.windows_x)):
+            covered = np.zeros(int(starts[-1]) + windows.shape[1])
+            for start, window in zip(starts, windows, strict=True):
                 covered[start : start + len(window)] += window.astype(np.float64) ** 2
-            pixels *= covered.sum() ** 2 / (covered**2).sum() / (len(starts) * len(window))
+            pixels *= covered.sum() ** 2 / (covered**2).sum() / windows.size
         return float(pixels)
 
     def centres_frac(self, copies: Copies) -> tuple[Array, Array]:
-        """Return the centres of rows and columns of patches as fractions of the field."""
-        y = (self.starts_y + self.shape[0] / 2) * copies.pixel_sizes_A[0] / copies.field_A[0]
-        x = (self.starts_x + self.shape[1] / 2) * copies.pixel_sizes_A[1] / copies.field_A[1]
-        return y.astype(np.float64), x.astype(np.float64)
+        """Return the centres of rows and columns of patches, as their windows see them, as fractions of the field."""
+        y, x = (
+            (starts + 0.5 + windows.astype(np.float64) ** 2 @ np.arange(windows.shape[1]) / (windows**2).sum(1))
+            * copies.pixel_sizes_A[axis] / copies.field_A[axis]
+            for axis, (starts, windows) in enumerate(((self.starts_y, self.windows_y), (self.starts_x, self.windows_x)))
+        )  # fmt: skip
+        return y, x
 
 
 def plan_layout(copies: Copies, side_A: float | None, *, overlap: bool, path_A: Array | None = None) -> Layout:
@@ -83,41 +86,53 @@ def plan_layout(copies: Copies, side_A: float | None, *, overlap: bool, path_A: 
     overlap : bool
         Windows with edges that overlap by a third, sines, so that their squares sum to 1; else patches side by side with short tapers.
     path_A : ndarray, shape (frame, 2), optional
-        Where frames have moved: a single patch then keeps to what all frames show, as long as that is half the field.
+        Where frames have moved: patches then keep to what all frames show, as long as that is half the field.
     """
-    axes = [
-        _axis(copies.field_px[axis], copies.pixel_sizes_A[axis], side_A, overlap=overlap) if side_A is not None
-        else _whole_axis(copies.field_px[axis], None if path_A is None else path_A[:, axis] / copies.pixel_sizes_A[axis])
-        for axis in (0, 1)
-    ]  # fmt: skip
-    (starts_y, window_y), (starts_x, window_x) = axes
-    return Layout(starts_y, starts_x, (len(window_y), len(window_x)), window_y, window_x)
+    axes = []
+    for axis in (0, 1):
+        length, pixel_A = copies.field_px[axis], copies.pixel_sizes_A[axis]
+        inside = _seen_by_all(length, None if path_A is None else path_A[:, axis] / pixel_A)
+        axes.append(_whole_axis(inside) if side_A is None else _axis(inside, side_A / pixel_A, overlap=overlap))
+    (starts_y, windows_y), (starts_x, windows_x) = axes
+    return Layout(starts_y, starts_x, (windows_y.shape[1], windows_x.shape[1]), windows_y, windows_x)
 
 
-def _whole_axis(length: int, path_px: Array | None) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Return one patch: all of the axis, or the part that lies inside every frame."""
-    before = after = 0
+def _seen_by_all(length: int, path_px: Array | None) -> range:
+    """Return the part of an axis that lies inside every frame; all of it where that would be less than half."""
     if path_px is not None:
         before, after = (max(0, int(np.ceil(far))) for far in (-path_px.min(), path_px.max()))
-        if before + after > length // 2:
-            before = after = 0
-    side = max(size for size in _even_sizes(length - before - after) if size <= length - before - after)
-    return np.array([before], dtype=np.intp), _tapered(side, max(2, side // 24))
+        if before + after <= length // 2:
+            return range(before, length - after)
+    return range(length)
 
 
-def _axis(length: int, pixel_A: float, side_A: float, *, overlap: bool) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    side = min(length - length % 2, _even_good(side_A / pixel_A))
-    if side >= 0.75 * length:
-        return _whole_axis(length, None)
+def _whole_axis(inside: range) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return one patch."""
+    side = max(size for size in _even_sizes(len(inside)) if size <= len(inside))
+    return np.array([inside.start], dtype=np.intp), _tapered(side, max(2, side // 24))[None]
+
+
+def _axis(inside: range, side_px: float, *, overlap: bool) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    side = min(len(inside) - len(inside) % 2, _even_good(side_px))
+    if side >= 0.75 * len(inside):
+        return _whole_axis(inside)
     if overlap:
         edge = round(_OVERLAP * side)
-        count = max(2, round((length - edge) / (side - edge)))
-        ramp = np.clip((np.arange(side) + 0.5) / edge, 0, 1)
-        window = np.sin(0.5 * np.pi * np.minimum(ramp, ramp[::-1])).astype(np.float32)
+        count = max(2, round((len(inside) - edge) / (side - edge)))
+        windows = np.repeat(_sine(side, edge, edge)[None], count, axis=0)
+        outer = max(2, side // 24)  # nothing overlaps there
+        windows[0], windows[-1] = _sine(side, outer, edge), _sine(side, edge, outer)
     else:
-        count = max(2, round(length / side))
-        window = _tapered(side, max(2, side // 10))
-    return np.round(np.linspace(0, length - side, count)).astype(np.intp), window
+        count = max(2, round(len(inside) / side))
+        windows = np.repeat(_tapered(side, max(2, side // 10))[None], count, axis=0)
+    return inside.start + np.round(np.linspace(0, len(inside) - side, count)).astype(np.intp), windows
+
+
+def _sine(side: int, rise: int, fall: int) -> NDArray[np.float32]:
+    """Return a window that is 1 between edges of sines."""
+    place = np.arange(side) + 0.5
+    ramp = np.minimum(np.minimum(place / rise, 1), np.minimum(place[::-1] / fall, 1))
+    return np.sin(0.5 * np.pi * ramp).astype(np.float32)
 
 
 def _even_good(side: float) -> int:
@@ -278,10 +293,14 @@ class Strips:
         self.band = make_band(layout.shape, copies.pixel_sizes_A, range_A, engine.device)
         self.amplitude = torch.from_numpy(copies.amplitude.astype(np.float32)).to(engine.device)
         self.displacement = displacement.copy()
-        window = torch.from_numpy(layout.window_y[:, None] * layout.window_x[None, :]).to(engine.device)
-        self._window = window / torch.linalg.vector_norm(window)
-        flat = _rectangle(rfft2(self._window, engine), self.band)
-        self._flat = flat / flat[0, 0]  # what a patch's mean adds to its spectrum, over the component at 0
+        kinds_y, kind_y = np.unique(layout.windows_y, axis=0, return_inverse=True)
+        kinds_x, kind_x = np.unique(layout.windows_x, axis=0, return_inverse=True)
+        self._kind = (kind_y[:, None] * len(kinds_x) + kind_x[None, :]).ravel()  # of each patch's window
+        norm = np.sqrt((layout.windows_y**2).sum(1).mean() * (layout.windows_x**2).sum(1).mean())
+        windows = (kinds_y[:, None, :, None] * kinds_x[None, :, None, :] / norm).reshape(-1, *layout.shape)
+        self._windows = torch.from_numpy(windows.astype(np.float32)).to(engine.device)
+        flat = _rectangle(rfft2(self._windows, engine), self.band)
+        self._flat = flat / flat[:, :1, :1]  # what a patch's mean adds to its spectrum, over the component at 0
         each = copies.frames * self.band.ring.numel() * 8 * len(layout.starts_x)
         rows = len(layout.starts_y)
         self._rows = max(1, min(rows, _STRIP_BYTES // max(1, each)))
@@ -332,7 +351,8 @@ class Strips:
         powers = torch.zeros((2, len(wanted), *band.ring.shape), device=device)
         shares = torch.stack([self.amplitude.square(), torch.ones_like(self.amplitude)])
         for some in self._batches(len(wanted)):
-            spectra = self._windowed(whole[some], self._copies.images[some[1]])
+            kinds = self._kind[first + some[0].start : first + some[0].stop]
+            spectra = self._windowed(whole[some], self._copies.images[some[1]], kinds)
             square = shares[:, some[1]] @ torch.view_as_real(spectra).square().flatten(2)
             powers[:, some[0]] += (
                 (square[..., ::2] + square[..., 1::2]).transpose(0, 1).reshape(powers[:, some[0]].shape)
@@ -343,22 +363,23 @@ class Strips:
 
     def _batches(self, count: int) -> Iterator[tuple[slice, slice]]:
         """Yield which patches and which of their frames are transformed together."""
-        most = (_BATCH_PIXELS if self._engine.device.type == "cpu" else _GPU_BATCH_PIXELS) // self._window.numel()
+        most = (_BATCH_PIXELS if self._engine.device.type == "cpu" else _GPU_BATCH_PIXELS) // self._windows[0].numel()
         frames = max(1, min(self.frames, most))
         patches = max(1, most // self.frames)
         for first in range(0, count, patches):
             for frame in range(0, self.frames, frames):
                 yield slice(first, min(count, first + patches)), slice(frame, min(self.frames, frame + frames))
 
-    def _windowed(self, whole: NDArray[np.intp], images: Tensor) -> Tensor:
+    def _windowed(self, whole: NDArray[np.intp], images: Tensor, kinds: NDArray[np.intp]) -> Tensor:
         """Return the spectra in the band of windowed cuts less their means, (patch, frame, ky, kx)."""
         height, width = self.layout.shape
         cut = torch.empty((*whole.shape[:2], height, width), device=self._engine.device)
-        for patch, places in enumerate(whole.tolist()):
+        for patch, (places, kind) in enumerate(zip(whole.tolist(), kinds.tolist(), strict=True)):
             for frame, (y, x) in enumerate(places):
-                torch.mul(images[frame, y : y + height, x : x + width], self._window, out=cut[patch, frame])
+                torch.mul(images[frame, y : y + height, x : x + width], self._windows[kind], out=cut[patch, frame])
         spectra = _rectangle(rfft2(cut, self._engine), self.band)
-        return spectra.addcmul_(spectra[..., :1, :1].clone(), self._flat, value=-1)
+        flat = self._flat[torch.from_numpy(kinds).to(spectra.device), None]
+        return spectra.addcmul_(spectra[..., :1, :1].clone(), flat, value=-1)
 
     def _whole(self, displacement: Array, rows: range) -> NDArray[np.intp]:
         """Return the first pixels of the cuts, so chosen that no patch leaves the field."""

@@ -104,7 +104,7 @@ class Refinement:
         assert stage.side_A is not None
         copies, band = self._band(stage)
         side = max(_LEAST_SIDE_A, min(stage.side_A, min(copies.field_A) / _LEAST_PATCHES))
-        layout = plan_layout(copies, side, overlap=stage.overlap)
+        layout = plan_layout(copies, side, overlap=stage.overlap, path_A=self.path[self._used])
         functions = self._functions(grid, layout, copies)
         strips = Strips(copies, layout, self._displacement(functions), band, self._engine)
         for _ in range(stage.iterations):

@@ -118,11 +118,23 @@ def test_layouts_with_overlap_see_each_place_alike() -> None:
     copies = copies_of(PATH_A)
     layout = plan_layout(copies, 110.0, overlap=True)
     seen = np.zeros(copies.field_px[0])
-    for start in layout.starts_y:
-        seen[start : start + layout.shape[0]] += layout.window_y**2
-    inner = seen[layout.shape[0] // 2 : -layout.shape[0] // 2]
+    for start, window in zip(layout.starts_y, layout.windows_y, strict=True):
+        seen[start : start + layout.shape[0]] += window**2
+    inner = seen[4:-4]  # the outer edges fall off over 2 pixels
+    assert len(layout.starts_y) > 2
     assert inner.std() < 0.15 * inner.mean()
     assert 0.2 < layout.share <= 1
+
+
+def test_centres_are_those_of_what_the_windows_see() -> None:
+    copies = copies_of(PATH_A)
+    layout = plan_layout(copies, 110.0, overlap=True)
+    rows, _ = layout.centres_frac(copies)
+    side = layout.shape[0]
+    halves = (rows * copies.field_A[0] / copies.pixel_sizes_A[0] - layout.starts_y) / side
+    assert halves[0] < 0.47  # the first window falls off towards the second only
+    assert halves[-1] > 0.53
+    assert np.allclose(halves[1:-1], 0.5, atol=1e-6)
 
 
 def test_a_whole_field_keeps_to_what_all_frames_show() -> None:
