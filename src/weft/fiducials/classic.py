@@ -14,22 +14,20 @@ import scipy.fft as sfft
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
-from weft.fiducials.correlate import Correlator, sums_in_field
 from weft.fiducials.flatten import Flat
 from weft.fiducials.render import Spot
 from weft.fiducials.sample import WORKING_PIXEL_A
-from weft.fiducials.template import Optics, bead_contrast
+from weft.fiducials.spheres import fit_at, fit_everywhere
+from weft.fiducials.template import Optics
 
 __all__ = ["find_spots"]
 
 _DIAMETERS_A = (50.0, 60.0, 75.0, 88.0, 100.0, 120.0, 150.0, 200.0, 250.0)
-_MARGIN_A = 40.0  # of the surroundings that each fit looks at
 _LEAST_MERIT = 2.0  # of candidates; how sure they are follows from more than this
 _SURE_SIGMAS, _SIGMAS_WIDTH = 7.0, 0.6
 _SURE_STRENGTH, _STRENGTH_WIDTH = 0.5, 0.05
 _SURE_QUALITY, _QUALITY_WIDTH = 0.55, 0.05
 _EASED_QUALITY = 0.4  # enough once it is sure that there are large beads: what lies over one disturbs its fit
-_MODEL_ERROR = 0.15  # of a bead's own contrast: real beads are not quite spheres of known defocus
 _LEAST_PROBABILITY = 0.02
 _LEAST_STRENGTH = 0.2
 _KIND_SIZES, _KIND_QUALITY = (60.0, 90.0), (0.8, 0.62)  # (Å, least): large beads are mistaken for less
@@ -38,27 +36,10 @@ _LEAST_VOTES, _MOST_SIZES = 0.1, 3  # other diameters are tried if they have a t
 _OUTSIDE = 0.45  # of its probability is left to a bead whose centre lies outside the field
 _SIZES = (0.9, 1.0, 1.1)  # of the common diameter: a batch varies by some percent
 _SIZE_SPREAD = 0.75  # beads of a batch lie within this factor of each other
+_TAKEN_OUT = 0.2  # least probability of what is taken out
 _ROUNDS = 2  # of taking out what was found and looking again
 _NEAR = 0.75  # centres of two beads are at least this many diameters apart in one round
 _MOST_CANDIDATES = 2000
-_LEAST_SEEN = 0.15  # of a template must lie in the field
-_EVERY = 3  # pixel of a map suffices for its spread
-
-
-@dataclass(frozen=True, slots=True)
-class _Fit:
-    """How well one sphere fits at each pixel: its strength, that in sigmas, and the share of variance explained."""
-
-    diameter_A: float
-    template: NDArray[np.float32]
-    strength: NDArray[np.float32]
-    sigmas: NDArray[np.float32]
-    quality: NDArray[np.float32]
-
-    @property
-    def merit(self) -> NDArray[np.float32]:
-        """What sizes and places are compared by."""
-        return self.sigmas * self.quality
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +115,8 @@ def _of_one_size(flat: Flat, common_A: float, optics: list[Optics]) -> list[_Can
     for _ in range(_ROUNDS):
         fresh = [c for c in _search(replace(flat, contrast=contrast), sizes, optics) if not _repeats(c, found)]
         found += fresh
+        if not any(c.spot.probability >= _TAKEN_OUT for c in fresh):
+            break  # nothing would change
         contrast = _taken_out(contrast, fresh)
     return found
 
@@ -145,9 +128,12 @@ def _weight(found: list[_Candidate]) -> float:
 def _search(flat: Flat, sizes: tuple[float, ...], optics: list[Optics]) -> list[_Candidate]:
     """Return the places where a sphere fits best, each once, strongest first; unlikely ones, too."""
     rim = math.ceil(0.5 * max(sizes) / WORKING_PIXEL_A)
-    fits = _fits(flat, sizes, optics, rim)
-    stack = np.stack([fit.merit for fit in fits])
-    which, best = stack.argmax(0), stack.max(0)
+    fits = fit_everywhere(flat, sizes, optics, rim)
+    which, best = np.zeros(fits[0].merit.shape, np.intp), fits[0].merit
+    for number, fit in enumerate(fits[1:], 1):
+        merit = fit.merit
+        which[merit > best] = number
+        best = np.maximum(best, merit)
     peaks = (best == ndi.maximum_filter(best, 3)) & (best > _LEAST_MERIT)
     ys, xs = np.nonzero(peaks)
     order = np.argsort(-best[ys, xs], kind="stable")[:_MOST_CANDIDATES]
@@ -166,49 +152,6 @@ def _search(flat: Flat, sizes: tuple[float, ...], optics: list[Optics]) -> list[
         spot = Spot(y + dy - rim, x + dx - rim, 0.5 * fit.diameter_A / WORKING_PIXEL_A, probability)
         out.append(_Candidate(spot, fit.diameter_A, sigmas, strength, quality, fit.template))
     return out
-
-
-def _fits(flat: Flat, sizes: tuple[float, ...], optics: list[Optics], rim: int) -> list[_Fit]:
-    """Fit each template everywhere by correlation, see `_Fit`; maps reach `rim` pixels beyond the field.
-
-    At each place the template's strength and a constant are fitted to the pixels around it that lie in the field:
-    with sums over those, t the template, x the contrast and n their number, the strength is
-    (Σtx - Σt Σx / n) / (Σt² - (Σt)² / n).
-    """
-    shape = flat.contrast.shape
-    templates = [(size, [bead_contrast(size / 2, o, margin_A=_MARGIN_A) for o in optics]) for size in sizes]
-    reach = max(len(t) for _, group in templates for t in group) // 2
-    contrast, square = (Correlator(values, rim, reach) for values in (flat.contrast, flat.contrast**2))
-    sigma = np.pad(flat.sigma, rim, mode="edge")
-    out = []
-    for size, group in templates:
-        support = _disc(len(group[0]), (0.5 * size + _MARGIN_A) / WORKING_PIXEL_A)
-        count = np.maximum(sums_in_field(shape, support, rim), 1)
-        total = contrast.with_kernel(support)
-        variance = np.maximum(square.with_kernel(support) - total**2 / count, 0)
-        for template in group:
-            kernel = ((template - float((template * support).sum() / support.sum())) * support).astype(np.float32)
-            sums = sums_in_field(shape, kernel, rim)
-            power = np.maximum(
-                sums_in_field(shape, kernel**2, rim) - sums**2 / count, _LEAST_SEEN * float((kernel**2).sum())
-            )
-            covariance = contrast.with_kernel(kernel) - sums * total / count
-            strength = covariance / power
-            sigmas = covariance / (np.sqrt(power) * sigma)
-            some = sigmas[::_EVERY, ::_EVERY]
-            spread = 1.4826 * float(np.median(np.abs(some - np.median(some))))
-            sigmas /= np.float32(max(1.0, spread))  # structure makes the response wider than counting noise alone
-            explained = strength * covariance
-            left = variance - explained - count * sigma**2 - _MODEL_ERROR**2 * explained
-            quality = explained / np.maximum(explained + np.maximum(left, 0), 1e-9)
-            maps = (a.astype(np.float32, copy=False) for a in (strength, sigmas, quality))
-            out.append(_Fit(size, template, *maps))
-    return out
-
-
-def _disc(side: int, radius: float) -> NDArray[np.float32]:
-    at = np.arange(side) - side // 2
-    return (np.hypot(at[:, None], at[None, :]) <= radius).astype(np.float32)
 
 
 def _probability(sigmas: float, strength: float, quality: float, sure_quality: float = _SURE_QUALITY) -> float:
@@ -293,7 +236,7 @@ def _refined_diameter(flat: Flat, sure: list[_Candidate], coarse: float, optics:
     tried = [coarse * factor for factor in (0.82, 0.88, 0.94, 1.0, 1.06, 1.13, 1.2)]
     places = np.rint([(c.spot.y, c.spot.x) for c in chosen]).astype(int)
     places = np.clip(places, 0, np.array(flat.contrast.shape) - 1)
-    worth = [float((fit.merit[places[:, 0], places[:, 1]] ** 2).sum()) for fit in _fits(flat, tuple(tried), optics, 0)]
+    worth = [float((fit.merit**2).sum()) for fit in fit_at(flat, tried, optics[0], places)]
     best = int(np.argmax(worth))
     if not 0 < best < len(tried) - 1:
         return tried[best]
@@ -307,7 +250,7 @@ def _taken_out(contrast: NDArray[np.float32], found: list[_Candidate]) -> NDArra
     out = contrast.copy()
     height, width = out.shape
     for candidate in found:
-        if candidate.spot.probability < 0.2:
+        if candidate.spot.probability < _TAKEN_OUT:
             continue
         half = len(candidate.template) // 2
         y, x = round(candidate.spot.y), round(candidate.spot.x)

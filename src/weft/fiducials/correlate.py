@@ -40,11 +40,18 @@ class Correlator:
         kernel : ndarray, shape (n, n), float32
             n is odd.
         """
+        return self.with_transformed(self.transformed(kernel))
+
+    def transformed(self, kernel: Image) -> NDArray[np.complex64]:
+        """Return what `with_transformed` takes, to be used for several images of one size."""
         canvas = np.zeros(self._padded, np.float32)
         canvas[: len(kernel), : len(kernel)] = kernel
         canvas = np.roll(canvas, (-(len(kernel) // 2), -(len(kernel) // 2)), (0, 1))
-        product = self._image_ft * np.conj(sfft.rfft2(canvas))
-        sums = sfft.irfft2(product, self._padded)
+        return np.asarray(np.conj(sfft.rfft2(canvas)))
+
+    def with_transformed(self, kernel_ft: NDArray[np.complex64]) -> Image:
+        """Return what `with_kernel` does, of a kernel that `transformed` has prepared."""
+        sums = sfft.irfft2(self._image_ft * kernel_ft, self._padded)
         return np.asarray(sums[: self._shown[0], : self._shown[1]], dtype=np.float32)
 
 
@@ -69,7 +76,7 @@ def sums_in_field(shape: tuple[int, ...], kernel: Image, rim: int) -> Image:
     small = [min(side, 2 * half + 1) for side in shape]
     sums = Correlator(np.ones(small, np.float32), rim, half).with_kernel(kernel)
     rows, columns = (_repeating_middle(side, few, half, rim) for side, few in zip(shape, small, strict=True))
-    return sums[rows[:, None], columns[None, :]]
+    return sums[:, columns][rows]
 
 
 def _repeating_middle(side: int, few: int, half: int, rim: int) -> NDArray[np.int64]:
