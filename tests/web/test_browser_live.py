@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import CHROMIUM, Server, open_page, running_server
+from browsing import CHROMIUM, Server, open_page, running_server, until
 from browsing import browser as chromium
 from fake_run import fake_run
 from playwright.sync_api import Browser, Page, expect
@@ -102,7 +102,7 @@ def test_zoomed_to_200_percent_every_page_fits_the_width_and_scrolls(browser: Br
     for name in ("Overview", "Fourier Space", "Real Space", "Series", "Import", "Export", "Checks", "Log"):
         opened.get_by_role("link", name=name).click()
         expect(opened.get_by_role("link", name=name)).to_have_attribute("aria-current", "page")
-        assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        until(opened, lambda: opened.evaluate("document.documentElement.scrollWidth <= innerWidth"))
         opened.get_by_test_id("bar").scroll_into_view_if_needed()
         expect(opened.get_by_test_id("bar")).to_be_in_viewport()
     assert opened.faults == []  # type: ignore[attr-defined]

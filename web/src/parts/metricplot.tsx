@@ -76,7 +76,9 @@ export function MetricPlot({ metric, axis }: { metric: Metric; axis: Axis }) {
   useSignalEffect(() => {
     current.value;
     thresholds.value;
-    drawTop();
+    // a limit beyond the axis lengthens it, but not under the pointer that drags the limit there
+    if (!held.current && isBeyond(scale.current, metric)) drawBase();
+    else drawTop();
   });
   const pointed = (): PointPlace | null => {
     const now = scale.current;
@@ -117,8 +119,10 @@ export function MetricPlot({ metric, axis }: { metric: Metric; axis: Axis }) {
         }
       }}
       onPointerUp={(event) => {
-        if (held.current) held.current = null;
-        else {
+        if (held.current) {
+          held.current = null;
+          if (isBeyond(scale.current, metric)) drawBase();
+        } else {
           const at = near(event);
           if (at >= 0) select(at);
         }
@@ -140,6 +144,10 @@ function paintBase(context: OffscreenCanvasRenderingContext2D, width: number, me
   const room = (high - low || Math.abs(high) || 1) * 0.18;
   low = metric.bad === "both" || low - room > 0 || low < 0 ? low - room : 0;
   high += room;
+  for (const limit of limitsOf(metric)) {
+    low = Math.min(low, limit - 0.25 * room);
+    high = Math.max(high, limit + 0.25 * room);
+  }
   const inner = width - PAD.left - PAD.right;
   const x = new Float32Array(seen.length);
   const reach = axis === "tilt" ? seen.reduce((most, at) => Math.max(most, Math.abs(tilt[at] as number) || 0), 1) : 1;
@@ -259,6 +267,15 @@ function nearest(scale: Scale, metric: Metric, x: number, y: number): number {
     }
   }
   return best;
+}
+
+function limitsOf(metric: Metric): number[] {
+  const limits = thresholds.peek()[metric.key];
+  return [limits?.low, limits?.high].filter((limit): limit is number => limit !== null && limit !== undefined);
+}
+
+function isBeyond(scale: Scale | null, metric: Metric): boolean {
+  return scale !== null && limitsOf(metric).some((limit) => limit < scale.low || limit > scale.high);
 }
 
 function handleAt(scale: Scale, metric: Metric, y: number): "low" | "high" | null {
