@@ -74,6 +74,14 @@ def test_series_and_stack_follow_decisions(project: Path) -> None:
     assert _sections(stack) == 5
 
 
+def test_stacks_tell_of_averages_that_the_settings_of_now_would_not_give(project: Path) -> None:
+    run_weft(project, "import")
+    for words in (["stack"], ["export", "dynamo"]):
+        assert "not as the settings are now" not in run_weft(project, *words).stderr
+        done = run_weft(project, *words, "--input.bin", "0.5")
+        assert "5 averages not as the settings are now (TS_01_000" in done.stderr
+
+
 def test_a_failing_movie_is_told_and_the_rest_goes_on(data: Path, tmp_path: Path) -> None:
     (tmp_path / "frames").mkdir()
     names = sorted(path.name for path in (data / "frames").iterdir())[:2]

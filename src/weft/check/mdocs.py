@@ -11,6 +11,7 @@ from weft.series.table import TiltSeries
 __all__ = ["check_mdocs"]
 
 _MOST_WARNINGS = 4
+_SAID_ONCE = ("cannot be used", "tells no tilt axis", "is unknown (ExposureDose")  # by a finding about all series
 
 
 def check_mdocs(given: Input) -> Iterator[Finding]:
@@ -73,7 +74,7 @@ def _warnings(series: Sequence[TiltSeries]) -> Iterator[Finding]:
     said: dict[str, list[TiltSeries]] = {}
     for one in series:
         for sentence in one.warnings[:_MOST_WARNINGS]:
-            if "cannot be used" not in sentence:
+            if not any(said in sentence for said in _SAID_ONCE):
                 said.setdefault(sentence, []).append(one)
     for sentence, members in said.items():
         names = listed([one.name for one in members])

@@ -81,7 +81,7 @@ def _unreadable(given: Input) -> Iterator[Finding]:
 def _sizes(given: Input) -> Iterator[Finding]:
     sizes = Counter((info.width, info.height) for info in given.movies.values())
     if len(sizes) > 1:
-        (usual, count), *others = sizes.most_common()
+        (usual, _), *others = sizes.most_common()
         rare = [name for name, info in given.movies.items() if (info.width, info.height) != usual]
         shown = " and ".join(f"{width} × {height}" for (width, height), _ in others[:3])
         yield Finding(
@@ -90,7 +90,6 @@ def _sizes(given: Input) -> Iterator[Finding]:
             "keep data of different cameras or modes in projects of their own, or leave them out with `weft drop`",
             rare[0],
         )  # fmt: skip
-        del count
     kinds = {info.format for info in given.movies.values()}
     if {"eer", "tiff"} <= kinds:
         yield Finding(

@@ -193,7 +193,7 @@ def _tell_where(project: Project, duration: str) -> None:
     ):
         if (project.out / place).is_dir():
             say(f"  {project.out / place}  {what}")
-    message(f"next: cd {project.folder} && weft ls")
+    message(f"next: cd {shlex.quote(str(project.folder))} && weft ls")
 
 
 def _plain(value: Any) -> Any:

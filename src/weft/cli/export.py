@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from weft.cli.output import document, message, say
+from weft.cli.seriesof import stale_averages, told_stale
 from weft.cli.verb import Call, DryRun, Here, make_app
 from weft.errors import InputError, ItemFailed
 
@@ -40,6 +42,7 @@ class _Done:
     notes: list[str] = field(default_factory=list)
     next: str = ""
     hand: int | None = None
+    hand_note: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,8 +128,11 @@ def _all_series(project: Project, patterns: Sequence[str], asked: _Asked, exposu
             written.append(one)
         except ItemFailed as error:
             done.problems.append(str(error))
+    outdated = stale_averages(project, chosen)
+    done.notes += [told_stale(outdated)] if outdated else []
     if not asked.dry_run and written:
         _finish(project, asked, written, everything, done)
+    done.notes += [done.hand_note] if written and done.hand_note else []
 
 
 def _writer(
@@ -193,7 +199,7 @@ def _finish(
         from weft.export.warp import SERIES_SETTINGS, write_warp_project
 
         write_warp_project(project)
-        here = f"cd {project.out} && WarpTools"
+        here = f"cd {shlex.quote(str(project.out))} && WarpTools"
         done.next = (
             f"{here} ts_ctf --settings {SERIES_SETTINGS}"
             if all(one.is_aligned for one in written)
@@ -201,7 +207,8 @@ def _finish(
             f"ts_stack --settings {SERIES_SETTINGS} --angpix 10"
         )
     elif asked.target == "aretomo":
-        done.next = f"AreTomo3 -Cmd 1 -InPrefix {project.out / 'aretomo'}/SERIES/ -InSuffix .mrc -OutDir aretomo_out"
+        prefix = shlex.quote(str(project.out / "aretomo" / "SERIES") + "/")
+        done.next = f"AreTomo3 -Cmd 1 -InPrefix {prefix} -InSuffix .mrc -OutDir aretomo_out"
     else:
         done.next = f"Dynamo's tilt series are under {project.out / 'dynamo'}"
 
@@ -233,7 +240,7 @@ def _hand(project: Project, everything: Sequence[Chosen], done: _Done) -> int:
         return given
     dropped = project.dropped()
     whole = judge_set([judge_hand(one.series, one.records, dropped=dropped) for one in everything])
-    done.notes.append(
+    done.hand_note = (
         f"handedness {whole.hand:+d}, as the defocus gradients tell ({whole.reason})"
         if whole.hand is not None
         else "the handedness is not decided; -1 is written, RELION's default: see `weft hand`, or set series.hand"

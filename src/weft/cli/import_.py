@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from weft.cli.output import document, message, say, table
+from weft.cli.output import counted, document, message, say, table
 from weft.cli.verb import Call, DryRun, Here, make_app
 from weft.errors import ItemFailed, MissingError
 
@@ -182,12 +182,13 @@ def _tell(call: Call, project: Project, found: SeriesFound, wanted: Sequence[Til
         message(sentence)
     if found.unmatched:
         names = ", ".join(path.name for path in found.unmatched[:3])
-        message(
-            f"{len(found.unmatched)} movies belong to no series ({names}{' …' if len(found.unmatched) > 3 else ''})"
-        )
+        more = " …" if len(found.unmatched) > 3 else ""
+        message(f"in no series: {counted(len(found.unmatched), 'movie')} ({names}{more})")
     if not call.quiet:
         say(f"{'would import' if dry_run else 'imported'} {len(wanted)} series into {project.out / 'series'}")
-        if wanted and not dry_run:
+        if wanted and not any(tilt.movie for one in wanted for tilt in one.tilts):
+            message("none of their movies is here: compare the names in SubFramePath with input.movies")
+        elif wanted and not dry_run:
             message("next: `weft stack` for IMOD and Dynamo, `weft export TARGET` for others")
 
 

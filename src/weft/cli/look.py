@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from weft.cli.output import counted
 from weft.errors import WeftError
 from weft.io.sniff import recognise
 from weft.settings.schema import InputSettings
@@ -218,7 +219,7 @@ def _find_mdocs(folder: Path, files: Sequence[Path], notes: _Notes) -> None:
         return
     place = max(places, key=lambda one: len(places[one]))
     notes.settings["input"]["mdocs"] = f"{_relative(place, folder)}*{places[place][0].suffix}"
-    notes.found.append(f"{len(places[place])} mdocs in {place}")
+    notes.found.append(f"{counted(len(places[place]), 'mdoc')} in {place}")
     text = places[place][0].read_text(encoding="utf-8", errors="replace")
     facts: dict[str, list[float]] = defaultdict(list)
     for key, value in _MDOC_LINE.findall(text):

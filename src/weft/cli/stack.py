@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from weft.cli.output import document, message, say
+from weft.cli.seriesof import stale_averages, told_stale
 from weft.cli.verb import Call, DryRun, Here, make_app
 from weft.errors import ItemFailed
 
@@ -47,14 +48,17 @@ def stack(
         try:
             result = _one(project, one, options, dry_run=dry_run)
         except ItemFailed as error:
-            problems.append(str(error))
-            message(str(error))
+            problems.append(_with_older(project, one, str(error)))
+            message(problems[-1])
             continue
         results.append(result)
         if not call.json:
             _tell(call, one, result, dry_run=dry_run)
+    outdated = stale_averages(project, chosen)
+    if outdated:
+        message(told_stale(outdated))
     if call.json:
-        document("stack", _facts(results, chosen, problems, dry_run=dry_run))
+        document("stack", {**_facts(results, chosen, problems, dry_run=dry_run), "stale": outdated})
     elif results and not call.quiet and not dry_run:
         _tell_next(project, chosen, results)
     return 1 if problems else 0
@@ -62,13 +66,14 @@ def stack(
 
 def _one(project: Project, chosen: Chosen, options: StackOptions, *, dry_run: bool) -> StackResult:
     from weft.export.chosen import require_images
-    from weft.export.imod import StackResult, write_stack
+    from weft.export.imod import StackResult, is_current, write_stack
     from weft.export.tomostar import write_series_list
 
     require_images(chosen, project.settings.series.min_tilts, incomplete=options.force)
     if dry_run:
         name = chosen.series.name
-        return StackResult(name, project.path("imod", name) / f"{name}.st", len(chosen.used), is_new=True)
+        is_new = not is_current(project, chosen, options)
+        return StackResult(name, project.path("imod", name) / f"{name}.st", len(chosen.used), is_new)
     if project.path("tomostar", chosen.series.name).exists():
         write_series_list(project, chosen)
     return write_stack(project, chosen, options)
@@ -76,13 +81,19 @@ def _one(project: Project, chosen: Chosen, options: StackOptions, *, dry_run: bo
 
 def _tell(call: Call, chosen: Chosen, result: StackResult, *, dry_run: bool) -> None:
     total = len(chosen.series.tilts)
-    done = "would be written" if dry_run else "written" if result.is_new else "up to date"
+    done = ("would be written" if dry_run else "written") if result.is_new else "up to date"
     if not call.quiet:
         say(f"{result.name}: {result.sections} of {total} tilts, {done}: {result.path}")
     for note in result.notes:
         message(note)
     for name, why in chosen.failed.items():
         message(f"{result.name}: without {name}, which failed: {why}")
+
+
+def _with_older(project: Project, chosen: Chosen, sentence: str) -> str:
+    """Return why a stack was not written, and that an older one still stands there."""
+    older = project.path("imod", chosen.series.name)
+    return f"{sentence}; the stack made before stays in {older}" if older.is_dir() else sentence
 
 
 def _facts(

@@ -35,7 +35,7 @@ from weft.series.table import Tilt, TiltSeries
 from weft.state.locks import locked
 from weft.state.project import Project
 
-__all__ = ["StackOptions", "StackResult", "rawtlt_text", "sections_text", "write_stack"]
+__all__ = ["StackOptions", "StackResult", "is_current", "rawtlt_text", "sections_text", "write_stack"]
 
 Part = Literal["full", "even", "odd"]
 _PLACES: dict[Part, str] = {"full": "average", "even": "even", "odd": "odd"}
@@ -126,12 +126,24 @@ def write_stack(project: Project, chosen: Chosen, options: StackOptions) -> Stac
             for rest in place.glob(".*.????????.tmp"):
                 rest.unlink(missing_ok=True)
         facts = _facts(project, chosen, options)
-        made = _made(place / f"{name}_stack.json")
-        if not options.force and made is not None and made["made_of"] == facts["made_of"] and _is_whole(place, made):
+        made = None if options.force else _still_true(place, facts)
+        if made is not None:
             if options.folder == "imod":
                 add_alignment(chosen, place / f"{name}{options.ending}", made)
             return StackResult(name, place / f"{name}{options.ending}", len(made["files_sections"]), False)
         return _write(project, chosen, options, place, facts)
+
+
+def is_current(project: Project, chosen: Chosen, options: StackOptions) -> bool:
+    """Whether `write_stack` would find that the stack says already what is decided.
+
+    Raises
+    ------
+    ItemFailed
+        If averages are missing.
+    """
+    place = project.out / options.folder / chosen.series.name
+    return not options.force and _still_true(place, _facts(project, chosen, options)) is not None
 
 
 def rawtlt_text(tilts: Sequence[Tilt]) -> str:
@@ -192,6 +204,12 @@ def _made(path: Path) -> dict[str, Any] | None:
         return data if {"made_of", "files", "files_sections"} <= set(data) else None
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _still_true(place: Path, facts: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what an earlier stack was made of, if it is whole and was made of the same."""
+    made = _made(place / f"{place.name}_stack.json")
+    return made if made is not None and made["made_of"] == facts["made_of"] and _is_whole(place, made) else None
 
 
 def _is_whole(place: Path, made: dict[str, Any]) -> bool:
@@ -307,7 +325,7 @@ def _images(
         if (header.ny, header.nx) != (first.ny, first.nx):
             raise ItemFailed(
                 f"{chosen.series.name}: {path.name} is {header.nx} × {header.ny}, the first image {first.nx} × {first.ny}; "
-                f"a stack needs one size, so leave it out: `weft drop {movie}`"
+                f"a stack needs one size, so finish `weft run`, or leave it out: `weft drop {movie}`"
             )
         image = read_mrc(path)[0].astype(np.float32)
         yield part, _erased(project, chosen, movie, image, part) if options.erase_gold else image

@@ -105,6 +105,7 @@ def adopt(project: Project, source: Path, *, dry_run: bool = False) -> Adopted:
             skipped.append(f"{found.name}: no movie of this name among input.movies")
             continue
         try:
+            _require_theirs(project, found)
             if not dry_run:
                 _take(project, item, found, kind)
         except (InputError, MissingError) as error:
@@ -119,6 +120,19 @@ def adopt(project: Project, source: Path, *, dry_run: bool = False) -> Adopted:
     if not dry_run:
         _decide(project, held)
     return Adopted(kind, tuple(names), held, tuple(skipped))
+
+
+def _require_theirs(project: Project, found: _Found) -> None:
+    """Make sure that a result was not made in this very project.
+
+    Raises
+    ------
+    InputError
+        If it was.
+    """
+    is_own = found.average.resolve() == project.path("average", found.name).resolve()
+    if is_own and project.path("record", found.name).exists():
+        raise InputError(f"{found.name}: was made in this very project, which needs nothing of itself")
 
 
 def _decide(project: Project, held: Mapping[str, str]) -> None:

@@ -99,7 +99,7 @@ def make_plan(
     identities = index.identities(paths[0] for paths in found.values() if len(paths) == 1)
     for name, paths in found.items():
         if len(paths) > 1:
-            items.append(_contradiction(name, paths))
+            items.append(_contradiction(project, name, paths))
             continue
         identity = identities[paths[0]]
         if isinstance(identity, OSError):
@@ -175,8 +175,9 @@ def _model_identity(project: Project, index: Index) -> str | None:
     return None if model.is_shipped or model.path is None else index.identity(model.path)
 
 
-def _contradiction(name: str, paths: list[Path]) -> PlanItem:
-    listed = " and ".join(path.name if path.parent == paths[0].parent else str(path) for path in paths)
+def _contradiction(project: Project, name: str, paths: list[Path]) -> PlanItem:
+    here = project.folder
+    listed = " and ".join(str(path.relative_to(here) if path.is_relative_to(here) else path) for path in paths)
     sentence = f"{name}: {len(paths)} movies have this name ({listed}); rename or remove all but one"
     return PlanItem(name, paths[0], "impossible", (), (sentence,))
 

@@ -51,6 +51,8 @@ def _match(pattern: str, names: Sequence[str]) -> list[str]:
             raise UsageError(
                 f'"{pattern}" fits {len(found)} items: {listed}; write more of it, or "{pattern}*" for all'
             )
+    if not found and not names:
+        raise MissingError(f'"{pattern}" fits nothing, as there is nothing yet; `weft check` tells why')
     if not found:
         near = difflib.get_close_matches(pattern, names, 1, 0.3)
         hint = f"; the nearest name is {near[0]}" if near else ""

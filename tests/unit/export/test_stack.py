@@ -71,6 +71,26 @@ def test_only_what_changed_is_written_again(project: Project, capsys: Capture) -
     assert [one["is_new"] for one in json.loads(capsys.readouterr().out)["stacks"]] == [False, True]
 
 
+def test_a_dry_run_tells_what_is_up_to_date(project: Project, capsys: Capture) -> None:
+    weft(project, "stack")
+    decide(project, [movie_of(1, 1, 3.0)], "drop")
+    capsys.readouterr()
+    assert weft(project, "stack", "-n") == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("TS_01: 4 of 5 tilts, would be written:")
+    assert second.startswith("TS_02: 5 of 5 tilts, up to date:")
+    assert (project.path("imod", "TS_01") / "TS_01.rawtlt").read_text().count("\n") == 5
+
+
+def test_a_stack_of_which_nothing_is_left_is_not_passed_over_in_silence(project: Project, capsys: Capture) -> None:
+    weft(project, "stack")
+    decide(project, [tilt for tilt in project.movies() if tilt.startswith("TS_01")], "drop")
+    capsys.readouterr()
+    assert weft(project, "stack") == 1
+    assert f"the stack made before stays in {project.path('imod', 'TS_01')}" in capsys.readouterr().err
+    assert (project.path("imod", "TS_01") / "TS_01.st").is_file()
+
+
 def test_files_of_other_programs_go_with_the_stack_they_belong_to(project: Project, capsys: Capture) -> None:
     weft(project, "stack", "TS_01")
     (project.path("imod", "TS_01") / "TS_01.xf").write_text("1 0 0 1 0 0\n" * 5)

@@ -97,6 +97,14 @@ def test_a_tilt_series_of_relion(theirs: Project, ours: Project, capsys: pytest.
     assert {stage for item in make_plan(ours).items if item.name != NAMES[1] for stage in item.stages} == {"mask"}
 
 
+def test_results_of_the_project_itself_are_left_alone(theirs: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    write_mrc(theirs.folder / "frames" / f"{NAMES[0]}.mrc", np.ones((4, 48, 64), np.int8), 0.675, dtype="int8")
+    before = theirs.path("record", NAMES[0]).read_bytes()
+    assert main(["adopt", str(theirs.out), "-C", str(theirs.folder)]) == 3
+    assert f"{NAMES[0]}: was made in this very project" in capsys.readouterr().err
+    assert theirs.path("record", NAMES[0]).read_bytes() == before
+
+
 def test_what_cannot_be_taken_over_is_told(theirs: Project, ours: Project, capsys: pytest.CaptureFixture[str]) -> None:
     theirs.path("average", NAMES[0]).unlink()
     theirs.path("xml", NAMES[2]).write_text("<Movie")

@@ -122,7 +122,9 @@ def test_dropped_movies_wait_and_come_back(project: Project) -> None:
 def test_two_movies_of_one_name_are_one_sentence_and_the_rest_goes_on(project: Project) -> None:
     (project.folder / "frames" / "a.tif").write_bytes(b"x")
     plan = make_plan(with_settings(project, input={"movies": "frames/*"}))
-    assert item_of(plan, "a").reasons == ("a: 2 movies have this name (a.mrc and a.tif); rename or remove all but one",)
+    assert item_of(plan, "a").reasons == (
+        "a: 2 movies have this name (frames/a.mrc and frames/a.tif); rename or remove all but one",
+    )
     assert [item.name for item in plan.to_run] == ["b"]
 
 

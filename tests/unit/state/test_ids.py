@@ -30,3 +30,8 @@ def test_a_beginning_that_fits_several_lists_them() -> None:
 def test_a_beginning_must_end_at_a_joint() -> None:
     with pytest.raises(MissingError, match=r"nearest name is TS_01_001_3\.0"):
         match_ids(["TS_01_00"], NAMES)
+
+
+def test_of_nothing_nothing_can_be_meant() -> None:
+    with pytest.raises(MissingError, match='"TS_01" fits nothing, as there is nothing yet'):
+        match_ids(["TS_01"], [])
