@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 __all__ = ["CHROMIUM", "Server", "browser", "open_page", "running_server", "until"]
 
+expect.set_options(timeout=20_000)  # ms; a machine that does other work, too, is no fault of the page
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 _ARGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",

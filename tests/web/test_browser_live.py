@@ -92,7 +92,7 @@ def test_every_target_is_exported_from_the_page(page: Page, server: Server) -> N
         page.get_by_role("button", name=target, exact=True).click()
         expect(page.get_by_text("not written")).to_have_count(2)
         page.get_by_role("button", name="Export", exact=True).click()
-        expect(page.get_by_text("✓ as decided")).to_have_count(2, timeout=60_000)
+        expect(page.get_by_text("✓ as decided")).to_have_count(2, timeout=120_000)
     written = {path.name for path in (server.folder / "weft").iterdir() if path.is_dir()}
     assert {"aretomo", "relion", "tomostar"} <= written
 
