@@ -12,6 +12,7 @@ from cyclopts import App
 from rich.console import Console
 
 from weft.cli.main import GROUPS, help_text, module_of
+from weft.cli.verb import print_help
 from weft.settings.describe import describe_settings
 from weft.settings.explain import shown
 
@@ -92,7 +93,7 @@ def verbs_page() -> str:
 def help_of(app: App, words: list[str]) -> str:
     """Return a help text at a fixed width."""
     text = StringIO()
-    app.help_print(words, console=Console(file=text, width=WIDTH, color_system=None))
+    print_help(app, words, Console(file=text, width=WIDTH, color_system=None))
     return "\n".join(line.rstrip() for line in text.getvalue().strip().splitlines())
 
 

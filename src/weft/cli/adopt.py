@@ -12,7 +12,7 @@ from weft.cli.verb import DryRun, Here, make_app
 
 app = make_app(
     "adopt",
-    "weft adopt warp_frameseries                          # after weft import --settings warp_frameseries.settings\n"
+    "weft adopt warp_frameseries    # after weft import --settings FILE\n"
     "weft adopt CtfFind/job003/tilt_series_ctf.star",
 )
 _SHOWN = 10

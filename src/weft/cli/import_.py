@@ -22,7 +22,7 @@ app = make_app(
     "import",
     "weft import\nweft import --input.exposure_e_A2 3 --series.tilt_axis_deg 85.3\nweft import TS_01 --dry-run\n"
     "weft import --settings previous.settings\n"
-    "weft import --alignments dynamo_alignments    # of IMOD, Dynamo, AreTomo, or a STAR file of RELION",
+    "weft import --alignments FOLDER    # of IMOD, Dynamo, AreTomo, RELION",
 )
 _COLUMNS = (
     "series",

@@ -15,7 +15,7 @@ from weft.settings.file import SETTINGS_FILE, make_settings, settings_text
 app = make_app(
     "init",
     "weft init\n"
-    "weft init --input.raw_pixel_size_A 0.675 --input.bin 1 --input.exposure_e_A2 3\n"
+    "weft init --input.raw_pixel_size_A 0.675 --input.bin 1\n"
     "weft init /data/HIV-5-TS --movies 'frames/*.mrc' --mdocs 'mdoc/*.mdoc'",
 )
 _Pattern = Annotated[str | None, Parameter(help="Pattern relative to the project; found by a look if not given.")]

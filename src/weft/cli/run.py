@@ -13,8 +13,8 @@ from weft.cli.verb import DryRun, Here, make_app
 app = make_app(
     "run",
     "weft run\n"
-    "weft run --dry-run                            # what would be done, and why\n"
-    "weft run 'TS_01_*' --ctf.range_A 40 5         # some movies, with a setting for this call",
+    "weft run --dry-run                      # what would be done, and why\n"
+    "weft run 'TS_01_*' --ctf.range_A 40 5   # some movies, a setting for once",
 )
 
 

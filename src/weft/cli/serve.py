@@ -13,7 +13,7 @@ from weft.cli.verb import Here, make_app
 app = make_app(
     "serve",
     "weft serve\n"
-    "weft serve --socket                # on a Unix socket that only you can open: for machines that many share\n"
+    "weft serve --socket                # for machines that many share\n"
     "weft serve --read-only --no-open   # a screen to look at",
     takes_settings=False,
 )

@@ -14,7 +14,7 @@ from weft.errors import UsageError
 
 app = make_app(
     "simulate",
-    "weft simulate my-set\nweft simulate my-set --series 4 --tilt-step 3 --height 1024 --width 1024 --seed 7",
+    "weft simulate my-set\nweft simulate my-set --series 4 --tilt-step 3 --height 1024 --seed 7",
     takes_settings=False,
 )
 

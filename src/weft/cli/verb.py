@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from weft.settings.describe import KeyInfo
     from weft.state.project import Project
 
-__all__ = ["Call", "DryRun", "Here", "call_verb", "make_app"]
+__all__ = ["Call", "DryRun", "Here", "call_verb", "make_app", "print_help"]
 
 _SETTING = re.compile(r"--(?P<table>[a-z]+)\.(?P<off>no-)?(?P<key>[^=]*)(?:=(?P<value>.*))?", re.DOTALL)
 
@@ -107,7 +107,7 @@ def call_verb(app: App, verb: str, words: Sequence[str]) -> int:
     """
     rest, after = _split(words)
     if {"-h", "--help"} & set(rest):
-        app.help_print([word for word in rest if not word.startswith("-")])
+        print_help(app, [word for word in rest if not word.startswith("-")])
         return 0
     rest, overrides = _take_settings(rest)
     rest, flags = _take_flags(rest)
@@ -126,6 +126,13 @@ def call_verb(app: App, verb: str, words: Sequence[str]) -> int:
         _refuse(verb, error)
     more = dict.fromkeys((name for name, kind in ignored.items() if _is_call(kind)), call)
     return int(command(*bound.args, **{**bound.kwargs, **more}) or 0)
+
+
+def print_help(app: App, words: Sequence[str], console: Any = None) -> None:
+    """Print a verb's help; paragraphs of docstrings are unfolded first, as the help folds them to its own width."""
+    for one in (app, *(app[name] for name in app if not name.startswith("-"))):
+        one.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in one.help.split("\n\n")).strip()
+    app.help_print(words, console=console)
 
 
 def _is_call(annotation: Any) -> bool:

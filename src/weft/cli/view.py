@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 app = make_app(
     "view",
-    "weft view TS_01_039                           # in the terminal, over plain ssh, too\n"
-    "weft view TS_01 --sheet                       # all images of a series\n"
+    "weft view TS_01_039                   # in the terminal, over ssh, too\n"
+    "weft view TS_01 --sheet               # all images of a series\n"
     "weft view 'TS_0*' --sheet --png sheet.png",
 )
 _SHEET_SIDE_PX = 160

@@ -45,7 +45,15 @@ def test_every_verb_has_help_that_starts_with_an_example(verb: str, capsys: pyte
     code, out, _ = run([verb, "--help"], capsys)
     assert code == 0
     assert out.startswith(f"Example:\n\n  weft {verb}")
+    examples = out.split("\n\n")[1].splitlines()
+    assert all(line.startswith("  weft ") for line in examples), "an example was folded, so it cannot be copied"
     assert importlib.import_module(f"weft.cli.{module_of(verb)}").__doc__
+
+
+def test_help_folds_paragraphs_once(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(["adopt", "--help"], capsys)
+    paragraph = next(part for part in out.split("\n\n") if part.startswith("They count as done")).splitlines()
+    assert all(len(line) > 60 for line in paragraph[:-1])
 
 
 def test_help_of_weft_loads_no_heavy_library() -> None:
