@@ -120,13 +120,21 @@ def _facts(
     }
 
 
+def _usual_bead_nm(chosen: Sequence[Chosen]) -> float | None:
+    """Return the median diameter of the beads that were found, to a whole number; None if there were none."""
+    radii = sorted(
+        bead[2] for one in chosen for record in one.records.values() if record.mask for bead in record.mask.beads
+    )
+    return round(2 * radii[len(radii) // 2] / 10) or None if radii else None
+
+
 def _tell_next(project: Project, chosen: Sequence[Chosen], results: Sequence[StackResult]) -> None:
     """Print the next program's command with the numbers that it needs."""
     from weft.io.mrc import read_mrc_header
 
     pixel_A = read_mrc_header(results[0].path).pixel_size_A or 1.0
     axis = next((one.series.axis_deg for one in chosen if one.series.axis_deg is not None), None)
-    bead_nm = project.settings.fiducials.bead_diameter_nm
+    bead_nm = project.settings.fiducials.bead_diameter_nm or _usual_bead_nm(chosen)
     folder = str(project.out / "imod").replace("'", "''")
     message(
         f"next: alignment; in MATLAB with autoalign_dynamo: dautoalign4warp('{folder}', {pixel_A:.4g}, "
