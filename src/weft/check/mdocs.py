@@ -87,8 +87,8 @@ def _unmatched(given: Input) -> Iterator[Finding]:
     left = [path.name for path in given.series.unmatched]
     if left:
         yield Finding(
-            "warning", "movies_without_mdoc", f"{len(left)} movies belong to no mdoc: {listed(left)}",
-            "they are corrected but go into no series; copy their mdocs, or leave them out with `weft drop`", left[0],
+            "warning", "movies_without_mdoc", f"no mdoc names {listed(left)}",
+            "corrected, but in no series; copy the mdocs, or leave them out with `weft drop`", left[0],
         )  # fmt: skip
 
 

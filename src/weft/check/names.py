@@ -107,7 +107,7 @@ def _odd_names(given: Input) -> Iterator[Finding]:
     odd = [name for name in given.found if _ODD_LETTERS.search(name)]
     if odd:
         yield Finding(
-            "warning", "odd_names", f"{len(odd)} names hold blanks or letters that other programs stumble over: {listed(odd)}",
+            "warning", "odd_names", f"blanks, or letters that other programs stumble over, are in the names of {listed(odd)}",
             "rename the movies (and SubFramePath in the mdocs) if IMOD or RELION is to read them", odd[0],
         )  # fmt: skip
 
@@ -126,7 +126,7 @@ def _in_motion(given: Input) -> Iterator[Finding]:
     if fresh:
         yield Finding(
             "info", "being_written",
-            f"{len(fresh)} movies were written in the last minute and may not be complete: {listed(fresh)}",
+            f"written in the last minute, so perhaps not complete: {listed(fresh)}",
             "`weft watch` waits until files stand still", fresh[0],
         )  # fmt: skip
 

@@ -84,10 +84,22 @@ def _tell(call: Call, chosen: Chosen, result: StackResult, *, dry_run: bool) -> 
     done = ("would be written" if dry_run else "written") if result.is_new else "up to date"
     if not call.quiet:
         say(f"{result.name}: {result.sections} of {total} tilts, {done}: {result.path}")
-    for note in result.notes:
+    for note in (*result.notes, *_doubles(chosen)):
         message(note)
     for name, why in chosen.failed.items():
         message(f"{result.name}: without {name}, which failed: {why}")
+
+
+def _doubles(chosen: Chosen) -> list[str]:
+    """Return a sentence for each angle that is in the stack more than once; see `series.duplicates`."""
+    from weft.series.table import duplicate_groups, same_angle_deg
+
+    groups = duplicate_groups(chosen.used, same_angle_deg(chosen.series.tilts))
+    return [
+        f"{chosen.series.name}: {group[0].tilt_deg:.1f}° is in the stack {len(group)} times "
+        f"({', '.join(tilt.movie or '' for tilt in group)}); decide with `weft keep` or `weft drop`"
+        for group in groups
+    ]
 
 
 def _with_older(project: Project, chosen: Chosen, sentence: str) -> str:
@@ -107,7 +119,7 @@ def _facts(
                 "file": str(result.path),
                 "sections": result.sections,
                 "is_new": result.is_new,
-                "notes": list(result.notes),
+                "notes": [*result.notes, *_doubles(by_name[result.name])],
                 "left_out": [
                     {"item": use.tilt.movie or use.tilt.file, "reason": use.left_out}
                     for use in by_name[result.name].left_out

@@ -205,7 +205,7 @@ class SeriesSettings(Table):
 
     pattern: str | None = _key("How movie names tell series, index and angle when mdocs are missing.", default=None)
     duplicates: Literal["latest", "best", "ask"] = _key(
-        "Which image of an angle taken twice is used.", default="latest"
+        "Which image of an angle taken twice is used; ask = all, until you decide.", default="latest"
     )
     min_tilts: int = _key("Series with fewer used tilts are not exported.", default=1, ge=1)
     tilt_axis_deg: float | None = _key(

@@ -71,6 +71,18 @@ def test_only_what_changed_is_written_again(project: Project, capsys: Capture) -
     assert [one["is_new"] for one in json.loads(capsys.readouterr().out)["stacks"]] == [False, True]
 
 
+def test_an_angle_that_is_in_a_stack_twice_is_told(tmp_path: Path, capsys: Capture) -> None:
+    made = make_processed(Made(tmp_path / "p", angles=(0.0, 3.0, -3.0, 3.1)))
+    weft(made, "import", "-q")
+    assert weft(made, "stack", "--series.duplicates", "ask") == 0
+    told = "TS_01: 3.0° is in the stack 2 times (TS_01_001_3.0, TS_01_003_3.1); decide with `weft keep`"
+    assert told in capsys.readouterr().err
+    decide(made, ["TS_01_001_3.0"], "keep")
+    assert weft(made, "stack", "--series.duplicates", "ask") == 0
+    assert "2 times" not in capsys.readouterr().err
+    assert (made.path("imod", "TS_01") / "TS_01.rawtlt").read_text() == "-3.00\n0.00\n3.00\n"
+
+
 def test_a_dry_run_tells_what_is_up_to_date(project: Project, capsys: Capture) -> None:
     weft(project, "stack")
     decide(project, [movie_of(1, 1, 3.0)], "drop")
