@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weft.cli.output import document, message, say, table
+from weft.cli.output import counted, document, message, say, table
 from weft.cli.verb import Call
 from weft.errors import InputError, MissingError
 
@@ -143,7 +143,7 @@ def _tell(call: Call, project: Project, chosen: Sequence[Chosen], found: _Found,
         message(f"no alignment there of {', '.join(found.without)}")
     if not call.quiet:
         done = "would take over" if dry_run else "took over"
-        say(f"{done} {len(found.alignments)} alignments into {project.out / 'series' / 'alignment'}")
+        say(f"{done} {counted(len(found.alignments), 'alignment')} into {project.out / 'series' / 'alignment'}")
         if found.alignments and not dry_run:
             message("next: `weft export relion` or `weft export warp`, which take them along")
 

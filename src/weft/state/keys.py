@@ -99,9 +99,11 @@ def _change(name: str, old: Any, new: Any) -> str:
 def _show(value: Any) -> str:
     if value is None:
         return "not set"
-    return (
-        " ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value) if isinstance(value, list) else str(value)
-    )
+    if isinstance(value, list):
+        return " ".join(_show(entry) for entry in value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _table(data: Mapping[str, Any], table: str) -> dict[str, Any]:

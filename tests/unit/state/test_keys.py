@@ -55,3 +55,14 @@ def test_the_difference_says_what_changed_in_words() -> None:
     settings = Settings.model_validate({"ctf": {"range_A": [30, 5]}})
     new = stage_inputs(settings, movie="m", gain="g", defects=None)["ctf"]
     assert difference(old, new) == ["average is redone", "ctf.range_A: 40 5 → 30 5"]
+
+
+def test_changes_are_told_as_weft_toml_writes_values() -> None:
+    old = {"input.bin": 0.0, "output.halves": True, "motion.range_A": [500.0, 8.0], "input.gain": None}
+    new = {"input.bin": 0.5, "output.halves": False, "motion.range_A": "auto", "input.gain": "gain.mrc"}
+    assert difference(old, new) == [
+        "input.bin: 0 → 0.5",
+        "input.gain: not set → gain.mrc",
+        "motion.range_A: 500 8 → auto",
+        "output.halves: true → false",
+    ]
