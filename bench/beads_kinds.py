@@ -23,7 +23,7 @@ import torch
 
 from weft.engine.device import Engine
 from weft.fiducials import segment
-from weft.fields import BeadMask, CtfFit
+from weft.fields import Bead, BeadMask, CtfFit
 from weft.settings.schema import FiducialSettings
 
 BINS = 10
@@ -111,9 +111,9 @@ def hash_of(text: str) -> int:
     return int.from_bytes(text.encode(), "little") % (1 << 31)
 
 
-def true_share(mask: BeadMask, beads: list[dict[str, float]], side: int) -> np.ndarray:
-    """Return the share of each mask pixel that beads cover, by 5 × 5 points a pixel."""
-    shape, scale = mask.probability.shape, mask.probability.shape[0] / side
+def share_of_gold(shape: tuple[int, ...], beads: list[dict[str, float]], side: int) -> np.ndarray:
+    """Return the share of each pixel of a map that beads cover, by 5 × 5 points a pixel; `side` is the image's."""
+    scale = shape[0] / side
     fine = (np.arange(5 * shape[0]) + 0.5) / 5 - 0.5
     out = np.zeros((5 * shape[0], 5 * shape[1]), dtype=bool)
     for bead in beads:
@@ -125,16 +125,35 @@ def true_share(mask: BeadMask, beads: list[dict[str, float]], side: int) -> np.n
 
 
 def reliability(mask: BeadMask, beads: list[dict[str, float]], side: int, pixel_A: float) -> dict[str, Any]:
-    """Return sums in bins of probability: of pixels (their share of gold) and of beads (whether one is there)."""
-    share, stated = true_share(mask, beads, side), mask.probability
-    index = np.minimum((stated * BINS).astype(int), BINS - 1).ravel()
-    pixels = [np.bincount(index, w.ravel(), BINS).tolist() for w in (np.ones_like(share), stated, share)]
+    """Return sums in bins of probability: of pixels (their share of gold) and of beads (whether one is there).
+
+    Beads whose centre lies outside the field, and pixels as near to them as fringes reach, are left out: the truth
+    does not list them.
+    """
+    stated = mask.probability
+    share = share_of_gold(stated.shape, beads, side)
+    beyond = [spot for spot in (*mask.beads, *mask.doubtful) if not is_inside(spot, mask)]
+    judged = np.ones(stated.shape, dtype=bool)
+    y, x = np.ogrid[: stated.shape[0], : stated.shape[1]]
+    for spot in beyond:
+        away = np.hypot(y * mask.pixel_size_A - spot.y_A, x * mask.pixel_size_A - spot.x_A)
+        judged &= away > spot.radius_A + 2 * mask.pixel_size_A
+    index = np.minimum((stated * BINS).astype(int), BINS - 1)[judged]
+    pixels = [np.bincount(index, w[judged], BINS).tolist() for w in (np.ones_like(share), stated, share)]
     rows = np.zeros((3, BINS))
     for spot in (*mask.beads, *mask.doubtful):
+        if spot in beyond:
+            continue
         away = [np.hypot(b["y_px"] * pixel_A - spot.y_A, b["x_px"] * pixel_A - spot.x_A) for b in beads]
         k = min(int(spot.probability * BINS), BINS - 1)
         rows[:, k] += 1, spot.probability, bool(away) and min(away) < spot.radius_A
     return {"pixels": pixels, "beads": rows.tolist()}
+
+
+def is_inside(spot: Bead, mask: BeadMask) -> bool:
+    """Whether a bead's centre lies within the field, to a tenth of a pixel."""
+    sides = (side * mask.pixel_size_A for side in mask.probability.shape)
+    return all(-0.1 <= at <= side for at, side in zip((spot.y_A, spot.x_A), sides, strict=True))
 
 
 def main() -> None:

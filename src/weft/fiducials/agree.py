@@ -10,19 +10,18 @@ import scipy.fft as sfft
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
+from weft.fiducials.calibrate import at_rim, of_fitted, of_fitted_under_plate, of_laid, outside_share
 from weft.fiducials.flatten import Flat
 from weft.fiducials.render import Spot, draw_spots
 from weft.fiducials.sample import WORKING_PIXEL_A
 
-__all__ = ["Agreement", "agree", "pieces", "size_of_pieces"]
+__all__ = ["Agreement", "agree", "mean_inside", "pieces", "size_of_pieces"]
 
-_DOUBT = 0.4  # what is left of a fitted bead's probability where the network sees no gold at all
 _LEAST_NEW = 0.3  # of its disc a further bead must show beside beads already found
 _LEAST_INSIDE = 0.7  # mean probability inside a disc that the network alone puts forward
 _LEAST_AREA = 20.0  # working pixels, as Warp drops smaller masks
 _DARK = -0.3  # contrast that gold has at least, without a phase plate
 _ROUND = 0.6  # share that a component fills of the circle around it
-_OUTSIDE = 0.45  # of its probability is left to a bead whose centre lies outside the field
 _MOST = 3000
 
 
@@ -54,13 +53,19 @@ def agree(
 
     Notes
     -----
-    A fitted bead that the network does not see loses more than half of its probability. Where the network sees gold
-    that no fitted bead covers (overlapping beads, beads on crystals), discs of the common diameter are laid into it,
-    unless the grey values are no electrons: then only what both see counts.
+    How sure a bead is follows from both, see `weft.fiducials.calibrate`. Where the network sees gold that no fitted
+    bead covers (overlapping beads, beads on crystals), discs of the common diameter are laid into it, unless the grey
+    values are no electrons: then only what both see counts.
     """
+    shape = gold.shape
+    spots = []
+    for spot in fitted:
+        share = outside_share(spot, shape)  # the sphere fit's probability has it already
+        fit = spot.probability / share
+        sure = of_fitted_under_plate(fit) if has_phase_plate else of_fitted(fit, mean_inside(gold, spot))
+        spots.append(replace(spot, probability=share * sure))
     if has_phase_plate:
-        return Agreement(fitted, diameter_A)
-    spots = [replace(s, probability=s.probability * min(1.0, _DOUBT + _inside(gold, s))) for s in fitted]
+        return Agreement(sorted(spots, key=lambda s: -s.probability), diameter_A)
     if not flat.is_physical:
         return Agreement(sorted(spots, key=lambda s: -s.probability), diameter_A)
     if diameter_A is None:
@@ -95,7 +100,7 @@ def pieces(gold: NDArray[np.float32]) -> list[Spot]:
     return sorted(spots, key=lambda s: -s.probability)
 
 
-def _inside(gold: NDArray[np.float32], spot: Spot) -> float:
+def mean_inside(gold: NDArray[np.float32], spot: Spot) -> float:
     """Return the mean probability of gold inside a spot, over its part in the field."""
     reach = math.ceil(spot.radius)
     rows = np.arange(max(0, round(spot.y) - reach), min(gold.shape[0], round(spot.y) + reach + 1))
@@ -126,7 +131,8 @@ def size_of_pieces(gold: NDArray[np.float32], flat: Flat) -> float | None:
 def _laid_into(gold: NDArray[np.float32], spots: list[Spot], radius: float) -> list[Spot]:
     """Return further discs, one after the other, each where it covers most gold that is not covered yet."""
     shape = gold.shape
-    covering = [s for s in spots if s.probability >= (0.5 if _is_inside(s, shape) else 0.5 * _OUTSIDE)]
+    covering = [s for s in spots if s.probability >= 0.5 * outside_share(s, shape)]
+    has_sure = any(s.probability >= 0.5 for s in spots)  # of the sphere fit, within the field
     covered = draw_spots(shape, [replace(s, radius=s.radius + 1, probability=1.0) for s in covering])
     left = gold * (gold > 0.5) * (covered == 0)
     rim = math.ceil(radius)
@@ -140,7 +146,8 @@ def _laid_into(gold: NDArray[np.float32], spots: list[Spot], radius: float) -> l
         y, x = np.unravel_index(int(scores.argmax()), scores.shape)
         if scores[y, x] < max(_LEAST_NEW * area, 0.5 * _LEAST_AREA):
             break
-        spot = _at_rim(Spot(float(y - rim), float(x - rim), radius, float(min(1.0, inner[y, x]))), gold.shape)
+        sure = of_laid(float(min(1.0, inner[y, x])), has_sure=has_sure)
+        spot = at_rim(Spot(float(y - rim), float(x - rim), radius, sure), gold.shape)
         new.append(spot)
         scores = _without(scores, left, spot, radius, rim, inner)
     return new
@@ -183,11 +190,3 @@ def _disc_sums(image: NDArray[np.float32], radius: float, rim: int) -> NDArray[n
     sums = sfft.irfft2(sfft.rfft2(padded, shape) * sfft.rfft2(disc, shape), shape)
     half = len(disc) // 2
     return np.asarray(sums[half : half + padded.shape[0], half : half + padded.shape[1]], dtype=np.float32)
-
-
-def _at_rim(spot: Spot, shape: tuple[int, ...]) -> Spot:
-    return spot if _is_inside(spot, shape) else replace(spot, probability=_OUTSIDE * spot.probability)
-
-
-def _is_inside(spot: Spot, shape: tuple[int, ...]) -> bool:
-    return -0.5 <= spot.y <= shape[0] - 0.5 and -0.5 <= spot.x <= shape[1] - 0.5

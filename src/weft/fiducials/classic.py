@@ -14,6 +14,7 @@ import scipy.fft as sfft
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
+from weft.fiducials.calibrate import at_rim
 from weft.fiducials.flatten import Flat
 from weft.fiducials.render import Spot
 from weft.fiducials.sample import WORKING_PIXEL_A
@@ -33,7 +34,6 @@ _LEAST_STRENGTH = 0.2
 _KIND_SIZES, _KIND_QUALITY = (60.0, 90.0), (0.8, 0.62)  # (Å, least): large beads are mistaken for less
 _KIND_QUALITY_BY_SHAPE = 0.88  # where the strength says nothing because grey values are no electrons
 _LEAST_VOTES, _MOST_SIZES = 0.1, 3  # other diameters are tried if they have a tenth of the first one's votes
-_OUTSIDE = 0.45  # of its probability is left to a bead whose centre lies outside the field
 _SIZES = (0.9, 1.0, 1.1)  # of the common diameter: a batch varies by some percent
 _SIZE_SPREAD = 0.75  # beads of a batch lie within this factor of each other
 _TAKEN_OUT = 0.2  # least probability of what is taken out
@@ -101,7 +101,7 @@ def _find(
         found = _told_apart(_of_one_size(flat, size, optics), size, is_physical=flat.is_physical)
         if _weight(found) > _weight(best):
             best, common = found, size
-    spots = [_at_rim(c.spot, flat.contrast.shape) for c in best]
+    spots = [at_rim(c.spot, flat.contrast.shape) for c in best]
     spots = [spot for spot in spots if spot.probability >= _LEAST_PROBABILITY]
     spots.sort(key=lambda spot: -spot.probability)
     return spots, common if any(spot.probability > 0.5 for spot in spots) else None
@@ -207,12 +207,6 @@ def _told_apart(found: list[_Candidate], common_A: float, *, is_physical: bool) 
 
 def _step(x: float) -> float:
     return 1 / (1 + math.exp(-min(max(x, -30.0), 30.0)))
-
-
-def _at_rim(spot: Spot, shape: tuple[int, ...]) -> Spot:
-    """Return the spot, kept below one half if its centre lies outside the field: it is another image's bead."""
-    is_inside = -0.5 <= spot.y <= shape[0] - 0.5 and -0.5 <= spot.x <= shape[1] - 0.5
-    return spot if is_inside else replace(spot, probability=_OUTSIDE * spot.probability)
 
 
 def _likely_diameters(flat: Flat, found: list[_Candidate], optics: list[Optics]) -> list[float]:

@@ -46,11 +46,17 @@ class Scene:
         Share of each pixel covered by gold.
     dirt : ndarray, shape (y, x), bool
         Ice crystals, rims of carbon, grid bars.
+    optics : list of Optics
+        In the middle and towards both ends of the slope of the defocus.
+    has_phase_plate : bool
+        Whether the optics shift phases.
     """
 
     expected: NDArray[np.float32]
     gold: NDArray[np.float32]
     dirt: NDArray[np.bool_]
+    optics: list[Optics]
+    has_phase_plate: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,13 @@ def make_scene(rng: np.random.Generator, side: int) -> Scene:
     relative = np.maximum(beam * np.maximum(1 + weak, 0.02), 0)
     relative = _blurred(relative, rng)
     electrons = setup.exposure_e_A2 * area * math.exp(-column / _ICE_MEAN_FREE_PATH_A)
-    return Scene((relative * electrons).astype(np.float32), gold, dirt & (gold < 0.5))
+    reach = 0.4 * side * WORKING_PIXEL_A * math.tan(math.radians(setup.tilt_deg))
+    optics = [
+        Optics(max(2000.0, setup.defocus_A + step), 300.0, setup.cs_mm, setup.phase_shift_deg)
+        for step in ((0.0,) if reach < 800 else (-reach, 0.0, reach))
+    ]
+    dirty = dirt & (gold < 0.5)
+    return Scene((relative * electrons).astype(np.float32), gold, dirty, optics, setup.phase_shift_deg > 0)
 
 
 def _draw_setup(rng: np.random.Generator) -> _Setup:

@@ -150,7 +150,9 @@ def test_network_adds_what_the_fit_has_missed_and_doubts_what_it_does_not_see() 
     assert np.hypot(both.spots[1].y - 20, both.spots[1].x - 28) < 2
     alone = agree(np.zeros_like(gold), flat, [first], 96.0, has_phase_plate=False)
     assert alone.spots[0].probability < 0.5
-    assert agree(np.zeros_like(gold), flat, [first], 96.0, has_phase_plate=True).spots == [first]
+    under_plate = agree(np.zeros_like(gold), flat, [first], 96.0, has_phase_plate=True)
+    assert len(under_plate.spots) == 1
+    assert under_plate.spots[0].probability > 0.95
 
 
 def test_pieces_are_discs_of_equal_area() -> None:
