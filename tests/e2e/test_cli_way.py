@@ -74,6 +74,15 @@ def test_series_and_stack_follow_decisions(project: Path) -> None:
     assert _sections(stack) == 5
 
 
+def test_watching_ends_with_the_stacks_of_what_is_finished(project: Path) -> None:
+    words = ("watch", "--stacks", "--interval-s", "0.1", "--quiet-min", "0")
+    done = run_weft(project, *words)
+    assert "TS_01: 5 sections," in done.stdout
+    assert done.stdout.endswith("0 movies processed\n")
+    events = [json.loads(line) for line in run_weft(project, *words, "--json").stdout.splitlines()]
+    assert [(one["event"], one["is_new"]) for one in events] == [("stack_written", False)]
+
+
 def test_stacks_tell_of_averages_that_the_settings_of_now_would_not_give(project: Path) -> None:
     run_weft(project, "import")
     for words in (["stack"], ["export", "dynamo"]):

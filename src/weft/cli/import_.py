@@ -121,9 +121,9 @@ def _write(project: Project, found: SeriesFound, wanted: Sequence[TiltSeries], *
     """Write series and tomostar; return sentences about tomostar that could not be written."""
     from weft.export.chosen import choose
     from weft.export.tomostar import write_series_list
-    from weft.series.store import write_series
+    from weft.series.store import with_relative_mdoc, write_series
 
-    here = [replace(one, mdoc=_relative(project, one.mdoc)) for one in wanted]
+    here = [with_relative_mdoc(one, project.folder) for one in wanted]
     write_series(project.out, here)
     if is_all:
         _forget_moved(project, found)
@@ -135,11 +135,6 @@ def _write(project: Project, found: SeriesFound, wanted: Sequence[TiltSeries], *
             project.path("tomostar", chosen.series.name).unlink(missing_ok=True)
             sentences.append(f"no tomostar: {error}")
     return sentences
-
-
-def _relative(project: Project, mdoc: str) -> str:
-    path = Path(mdoc)
-    return path.relative_to(project.folder).as_posix() if mdoc and path.is_relative_to(project.folder) else mdoc
 
 
 def _forget_moved(project: Project, found: SeriesFound) -> None:

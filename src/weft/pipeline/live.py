@@ -57,6 +57,7 @@ def watch(
     interval_s: float = 10.0,
     quiet_s: float | None = None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
+    each_look: Callable[[float | None], None] | None = None,
 ) -> Watched:
     """Process movies as they arrive, until interrupted or until nothing came for `quiet_s`.
 
@@ -70,6 +71,8 @@ def watch(
         End after this time without anything to do.
     on_event : callable, optional
         Called with each event of each run.
+    each_look : callable, optional
+        Called after each look with the time (monotonic), at the end with None: for series and stacks.
 
     Raises
     ------
@@ -78,6 +81,7 @@ def watch(
     WeftError
         See `weft.pipeline.run.run`.
     """
+    tell_time = each_look or (lambda _now: None)
     watcher = Watcher()
     watcher.whole(project)
     done, last = 0, time.monotonic()
@@ -93,7 +97,9 @@ def watch(
                 done, last = done + summary.done, time.monotonic()
                 failed |= dict(summary.failed)
             elif quiet_s is not None and time.monotonic() - last > quiet_s:
+                tell_time(None)
                 return Watched(done, failed)
+            tell_time(time.monotonic())
 
 
 def _pause(seconds: float, is_over: Callable[[], bool]) -> None:

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 from tests.commands import ONE_THREAD, WEFT
+from tests.export_project import ANGLES, Made, make_processed, mdoc_of, movie_of
 
 from weft.cli.main import main
+from weft.export.imod import StackResult
+from weft.pipeline.live_stacks import LiveStacks
 
 
 def project(folder: Path, movies: int) -> Path:
@@ -45,6 +48,34 @@ def test_movies_that_fail_are_listed_at_the_end(tmp_path: Path, capsys: pytest.C
     assert out == "0 movies processed\n"
     assert "2 failed:" in err
     assert "TS_01_001.mrc: is a text file" in err
+
+
+def test_a_stack_comes_once_and_not_before_its_mdoc_stands_still(tmp_path: Path) -> None:
+    made = make_processed(Made(tmp_path / "p"))
+    mdoc = made.folder / "mdoc" / "TS_01.mrc.mdoc"
+    live = LiveStacks(made, still_s=60)
+    stack = made.path("imod", "TS_01") / "TS_01.st"
+    mdoc.write_text(mdoc_of(1, ANGLES[:3]))
+    assert not [*live.look(0), *live.look(50)]
+    mdoc.write_text(mdoc_of(1, ANGLES))
+    assert not [*live.look(65), *live.look(120)]
+    assert not stack.exists()
+    (result,) = live.look(126)
+    assert isinstance(result, StackResult)
+    assert (result.path, result.sections, result.is_new) == (stack, 5, True)
+    assert made.path("tomostar", "TS_01").exists()
+    assert not [*live.look(1000)]
+
+
+def test_a_stack_waits_for_all_movies_of_its_series(tmp_path: Path) -> None:
+    made = make_processed(Made(tmp_path / "p", series=2))
+    late = made.path("average", movie_of(1, 2, ANGLES[2]))
+    image = late.read_bytes()
+    late.unlink()
+    live = LiveStacks(made, still_s=3600)
+    assert [result.name for result in live.look(None) if isinstance(result, StackResult)] == ["TS_02"]
+    late.write_bytes(image)
+    assert [result.name for result in live.look(None) if isinstance(result, StackResult)] == ["TS_01"]
 
 
 def _caught(pid: int) -> set[int]:
