@@ -11,7 +11,7 @@ import { flagged } from "../state/flags";
 import { barMetric, METRICS } from "../state/metrics";
 import { glanceAt } from "../state/previews";
 import { go, orderBy, searchText } from "../state/route";
-import { counts, current, hovered, position, revision, searchProblem, select, step, table, view } from "../state/store";
+import { counts, current, hovered, isOverBar, position, revision, searchProblem, select, step, table, view } from "../state/store";
 import type { Order } from "../state/table";
 import { palette } from "../state/theme";
 import { placeMark } from "../parts/pointmark";
@@ -140,16 +140,16 @@ function Cells() {
   const pointer = useRef<HTMLDivElement>(null);
   const drawn = useSignal(0);
 
-  const stateNow = (): BarState => ({
-    table: table.peek(), view: view.value, position: position.value, range: range.value, metric: barMetric.value, flagged: flagged.value,
-    phase: phase.peek(),
+  /** What cells depend on; keys and dragging change none of it. */
+  const cellsNow = (): BarState => ({
+    table: table.peek(), view: view.value, position: -1, range: null, metric: barMetric.value, flagged: flagged.value, phase: phase.peek(),
   });
 
   // cells: when images, decisions or the order change
   useSignalEffect(() => {
     revision.value;
     const wide = width.value;
-    const state = stateNow();
+    const state = cellsNow();
     if (wide === 0) return;
     layout.current = layoutBar(state.view, table.value.series, wide);
     const context = sized(base.current, wide);
@@ -161,7 +161,7 @@ function Cells() {
   // names of series, range, current image
   useSignalEffect(() => {
     drawn.value;
-    const state = stateNow();
+    const state = { ...cellsNow(), position: position.value, range: range.value };
     const context = sized(canvas.current, width.value);
     if (context && layout.current) drawTop(context, layout.current, state, palette());
   });
@@ -176,7 +176,7 @@ function Cells() {
   useSignalEffect(() => {
     const moved = phase.value;
     const context = base.current?.getContext("2d");
-    if (context && layout.current) drawRunning(context, layout.current, { ...stateNow(), phase: moved }, palette());
+    if (context && layout.current) drawRunning(context, layout.current, { ...cellsNow(), phase: moved }, palette());
   });
 
   // stripes of running cells move, unless motion is unwanted
@@ -197,6 +197,7 @@ function Cells() {
     pointerX.value = event.clientX;
     const index = view.value[place];
     hovered.value = index ?? -1;
+    isOverBar.value = true;
     if (index !== undefined) glanceAt(index);
     if (drag.current && place !== drag.current.from) drag.current.moved = true;
     if (drag.current?.moved) {
@@ -230,7 +231,7 @@ function Cells() {
         aria-valuetext={valueText()}
         title=""
         onPointerMove={onMove} onPointerDown={onDown} onPointerUp={onUp}
-        onPointerLeave={() => { hover.value = -1; hovered.value = -1; }}
+        onPointerLeave={() => { hover.value = -1; hovered.value = -1; isOverBar.value = false; }}
         onWheel={(event) => step(event.deltaY > 0 ? 1 : -1)}
       />
       <HoverCard place={hover} x={pointerX} layout={layout} />

@@ -7,7 +7,7 @@ import { fixed } from "../lib/format";
 import { niceTicks } from "../lib/spread";
 import type { Metric } from "../state/metrics";
 import { setLimit, thresholds } from "../state/rules";
-import { current, hovered, hoveredPlace, position, revision, select, table, view } from "../state/store";
+import { current, hovered, hoveredPlace, isOverBar, position, revision, select, table, view } from "../state/store";
 import { DROP } from "../state/table";
 import { palette, theme } from "../state/theme";
 import { PointMark, type PointPlace } from "./pointmark";
@@ -85,8 +85,8 @@ export function MetricPlot({ metric, axis }: { metric: Metric; axis: Axis }) {
     const [at, p] = [hovered.value, hoveredPlace.value];
     const value = table.value.number(at, metric.key);
     if (!now || p < 0 || p >= now.x.length || value === null) return null;
-    const text = `${table.value.names[at]}  ${fixed(value, metric.digits, metric.unit)}`;
-    return { x: now.x[p] as number, y: toY(now, value), text, width: now.width };
+    const place = { x: now.x[p] as number, y: toY(now, value), width: now.width };
+    return isOverBar.value ? place : { ...place, text: `${table.value.names[at]}  ${fixed(value, metric.digits, metric.unit)}` };
   };
 
   const near = (event: PointerEvent): number => {

@@ -23,6 +23,8 @@ export const isLoaded = signal(false);
 export const maskRevision = signal(0);
 /** Index of the image under the pointer on any plot or bar, -1 if none: all plots show it. */
 export const hovered = signal(-1);
+/** The pointer is over the bar, whose card tells all numbers: plots then mark the image without words. */
+export const isOverBar = signal(false);
 
 export interface LogEvent {
   t: string;
