@@ -84,21 +84,26 @@ def solve_path(b: Array, curvature: Array, kernels: Sequence[Array]) -> PathPost
         Covariances the path may have, Å².
     """
     root, inverse_root = _roots(curvature)
-    centre = _centring(curvature)
+    tells = (np.diag(curvature) > 0).astype(np.float64)
+    share = tells / tells.sum()
+    whitened = inverse_root @ b
     found = []
     for kernel in kernels:
         mu, vectors = np.linalg.eigh(root @ kernel @ root)
         v = np.maximum(mu, 0)
-        y = vectors.T @ inverse_root @ b
-        out = centre @ kernel @ root @ vectors
+        y = vectors.T @ whitened
+        out = kernel @ (root @ vectors)
+        out -= share @ out  # the mean over the frames that tell something is taken away
         evidence = -0.5 * float((2 * np.log1p(v)).sum() + (y**2 / (1 + v)[:, None]).sum())
         mean = out @ (y / (1 + v)[:, None])
-        variance = np.einsum("tu,tu->t", centre @ kernel, centre) - (out**2 / (1 + v)).sum(1)
+        to_mean = kernel @ share
+        prior = np.diag(kernel) - 2 * to_mean + share @ to_mean
+        variance = prior - (out**2 / (1 + v)).sum(1)
         found.append((evidence, mean, np.repeat(variance[:, None], 2, axis=1)))
     mean, variance, log_evidence = _average(found)
-    free = np.linalg.pinv(curvature, rcond=1e-9, hermitian=True)
-    nothing = -0.5 * float(((inverse_root @ b) ** 2).sum())
-    free_sigma = float(np.sqrt(2 * np.trace(free) / max(1, np.count_nonzero(np.diag(curvature)))))
+    nothing = -0.5 * float((whitened**2).sum())
+    free = float((inverse_root**2).sum())  # the trace of the curvature's pseudo-inverse
+    free_sigma = float(np.sqrt(2 * free / max(1, int(np.count_nonzero(tells)))))
     return PathPosterior(mean, np.sqrt(np.maximum(variance, 0)), free_sigma, log_evidence - nothing)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,13 @@ class Grid:
             return np.eye(self.frames)
         spline = self.time_spline
         return spline @ np.linalg.pinv(spline)
+
+    def holding(self, kernels: Sequence[Array]) -> list[Array]:
+        """Return covariances over the frames, projected onto what the nodes along t can hold."""
+        if self.nodes_t >= self.frames:
+            return list(kernels)
+        project = self.in_time
+        return [project @ kernel @ project.T for kernel in kernels]
 
     @property
     def time_spline(self) -> Array:

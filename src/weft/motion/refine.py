@@ -162,8 +162,7 @@ class Refinement:
     def _solve_path(self, information: Information, weight: Array, strips: Strips, grid: Grid) -> None:
         curvature = information.curvature * weight.sum()
         b = (information.gradient + weight[:, None, None] * (information.curvature @ strips.displacement)).sum(0)
-        project = grid.in_time
-        kernels = [project @ kernel @ project.T for kernel in path_kernels(len(self.path))]
+        kernels = grid.holding(path_kernels(len(self.path)))
         self._posterior = solve_path(*self._all_frames(b, curvature), kernels)
         self.path = self._posterior.mean
 
@@ -173,8 +172,7 @@ class Refinement:
     ) -> None:  # fmt: skip
         b = information.gradient + weight[:, None, None] * (information.curvature @ strips.displacement)
         b, curvature = self._all_frames(b, information.curvature)
-        project = grid.in_time
-        kernels = [project @ kernel @ project.T for kernel in local_kernels(len(self.path))]
+        kernels = grid.holding(local_kernels(len(self.path)))
         degrees = np.array([a + c for a, c in powers()])
         self._offset = weight @ functions / weight.sum()
         places = np.concatenate([grid.at_nodes() - grid.mean(), grid.mean() - self._offset])

@@ -92,6 +92,15 @@ def test_few_frames_are_enough(frames: int) -> None:
     assert error_A(estimate(moving_stack(WALK_A[:frames])).path_A, WALK_A[:frames]) < 0.2
 
 
+@pytest.mark.slow
+def test_hundreds_of_frames_are_followed() -> None:
+    number = np.arange(300)
+    path = np.stack([20 * (1 - np.exp(-number / 50)), 3 * np.sin(number / 90)], axis=1)
+    field = estimate(moving_stack(path, (96, 96), counts=1.0))
+    assert field.assessment.verdict == Verdict.GOOD
+    assert error_A(field.path_A, path) < 0.3
+
+
 @pytest.mark.parametrize("grid", ["1x1xn", "auto"])
 @pytest.mark.parametrize("frames", [2, 8])
 def test_noise_is_never_fitted(grid: str, frames: int) -> None:
