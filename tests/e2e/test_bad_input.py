@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,9 @@ def goes_on_without(project: Path, name: str, sentence: str) -> None:
     assert (project / "weft" / "average" / "good_0.mrc").exists()
     assert [failure["name"] for failure in read_json(project, "status")["failures"]] == [name]
     assert run_weft(project, "run", code=1).stdout.startswith("0 done, 1 up to date, 1 failed")
+    lines = run_weft(project, "run", "--json", code=1).stdout.splitlines()
+    assert [event["event"] for event in map(json.loads, lines)] == ["run_started", "item_failed", "run_finished"]
+    assert "done" not in json.loads(lines[1]), "what failed before is not among the movies that this run counts"
 
 
 def test_a_truncated_movie(project: Path) -> None:

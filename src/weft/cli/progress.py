@@ -104,6 +104,7 @@ class _Pace:
         if event["event"] == "run_started":
             self.total = int(event["total"])
             self.began = time.monotonic()
+            self.done = self.failed = 0  # `weft watch` makes one run after the other
         elif event["event"] in {"item_done", "item_failed"} and event.get("total"):
             self.done += 1
             self.failed += event["event"] == "item_failed"

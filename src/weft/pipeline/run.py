@@ -93,8 +93,7 @@ def run(
     Interrupted
         If a signal stopped the run; the state is whole.
     """
-    with machine_errors(project.out):
-        project.out.mkdir(parents=True, exist_ok=True)
+    _make_folder(project.out)
     with _registered(project) as registration, stop_signals() as stop:
         plan = make_plan(project, names=names, retry=retry, redo=redo)
         log = RunLog(project.out, on_event)
@@ -125,6 +124,21 @@ def current_runs(out: Path) -> list[dict[str, Any]]:
     """Return what the living runs of a project say of themselves: host, pid, settings, log."""
     claims = sorted((out / "claims").glob("run-*.claim"))
     return [data for path in claims if is_alive(path) and (data := holder(path)) is not None]
+
+
+def _make_folder(out: Path) -> None:
+    """Make the output folder.
+
+    Raises
+    ------
+    MachineError
+        If it cannot be made.
+    """
+    try:
+        with machine_errors(out):
+            out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+        raise MachineError(f"{out}: cannot be made ({error.strerror}); set output.folder to another place") from error
 
 
 def _is_done(record: Record, stage: Any, item: PlanItem, out: Path) -> bool:
@@ -198,6 +212,7 @@ class _Run:
     redo: bool
     done: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
+    failed_before: int = 0
     machine: str | None = None
     elsewhere: list[PlanItem] = field(default_factory=list)
 
@@ -207,8 +222,10 @@ class _Run:
         todo = deque(self.plan.to_run)
         self._announce(len(todo))
         for item in self.plan.items:
-            if item.state in {"failed", "impossible"}:
-                self._note_failure(item.name, item.reasons[0])
+            if item.state in {"failed", "impossible"}:  # before this run: not among those it counts
+                self.failed.append((item.name, item.reasons[0]))
+                self.log.emit("item_failed", item=item.name, message=item.reasons[0])
+        self.failed_before = len(self.failed)
         if todo:
             workers, threads = plan_workers(self.project.settings.compute, len(todo))
             compute = self.project.settings.compute.model_copy(update={"workers": workers, "threads": threads})
@@ -302,7 +319,7 @@ class _Run:
         self._note_failure(item.name, sentence)
 
     def _count(self, event: str, name: str, **facts: Any) -> None:
-        finished = self.done + len(self.failed)
+        finished = self.done + len(self.failed) - self.failed_before
         self.log.emit(event, item=name, done=finished, total=len(self.plan.to_run), **facts)
 
     def _judge_series(self) -> None:

@@ -160,6 +160,14 @@ def test_a_run_that_cannot_start_leaves_no_folder(project: Path, capsys: pytest.
     assert not (project / "weft").exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc to fail in")
+@pytest.mark.usefixtures("project")
+def test_an_output_folder_that_cannot_be_made_is_the_machines_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(["run", "--output.folder", "/proc/weft"], capsys)
+    assert code == 5
+    assert "set output.folder to" in err
+
+
 def test_outside_of_a_project_the_way_out_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

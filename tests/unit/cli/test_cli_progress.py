@@ -37,6 +37,13 @@ def test_without_a_terminal_lines_tell_count_rate_and_time_left(capsys: pytest.C
     assert len(lines) == 4
 
 
+def test_of_one_run_after_the_other_each_is_counted_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    listen = plain_progress(every_s=0)
+    for event in events(2) + events(1):
+        listen(event)
+    assert "1 of 1 done, 1 of them failed" in capsys.readouterr().err
+
+
 def test_lines_come_now_and_then_only(capsys: pytest.CaptureFixture[str]) -> None:
     listen = plain_progress(every_s=1000)
     for event in events(30):
