@@ -33,7 +33,7 @@ Image = NDArray[np.float32]
 
 PATCH_A = 700.0  # longer patches blur the rings of a steep tilt, shorter ones those of high frequencies
 _SEARCH_A = 7.0  # the exhaustive start uses frequencies up to this
-_NYQUIST_SHARE = 0.96
+_NYQUIST_SHARE = 0.84  # beyond, interpolation along local motion takes from the noise
 _LEAST_BAND_PX = 8  # frequency pixels of a patch that a band must span
 _SECTORS = 12
 _RINGS_PER_PX = 2.0
