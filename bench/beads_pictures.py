@@ -1,9 +1,10 @@
 """Pictures of the page on gold: masks over images across tilts, and stated against true probabilities.
 
-python bench/beads_pictures.py sheet SIM SET OUT.jpg [--tiles N] [--side PX] [--only TEXT] [--cache DIR]
+python bench/beads_pictures.py sheet SIM SET OUT.jpg [--tiles N] [--side PX] [--only TEXT] [--sums own] [--cache DIR]
 python bench/beads_pictures.py reliability OUT.svg FILE.json ...      files that beads_kinds.py wrote
 
-A sheet shows every so many images of a simulated set, in order of tilt, rim of the mask in white.
+A sheet shows every so many images of a simulated set, in order of tilt, rim of the mask in white. With ``--sums own``
+averages and CTF are Weft's.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import scipy.ndimage as ndi
 import torch
-from beads_accuracy import cached_average, true_fit
+from beads_accuracy import cached_average, own_average, own_fit, true_fit
 from PIL import Image, ImageDraw
 
 from weft.engine.device import Engine
@@ -58,8 +59,13 @@ def sheet(args: argparse.Namespace) -> None:
     out = Image.new("L", (columns * (args.side + 4), rows * (args.side + 18)), 255)
     draw = ImageDraw.Draw(out)
     for number, entry in enumerate(chosen):
-        image = cached_average(args.cache, args.set, entry, pixel_A, detector)
-        found = segment(image, pixel_A, FiducialSettings(), engine, ctf=true_fit(entry, truth["settings"]))
+        if args.sums == "own":
+            image = own_average(args.cache, args.set, entry, truth["settings"], detector, engine)
+            fit = own_fit(image, truth["settings"], engine)
+        else:
+            image = cached_average(args.cache, args.set, entry, pixel_A, detector)
+            fit = true_fit(entry, truth["settings"])
+        found = segment(image, pixel_A, FiducialSettings(), engine, ctf=fit)
         x, y = (number % columns) * (args.side + 4), (number // columns) * (args.side + 18)
         out.paste(tile_of(image, found.mask, args.side), (x, y + 14))
         spoiled = f", {entry['bad']}" if entry.get("bad") else ""
@@ -128,6 +134,7 @@ def main() -> None:
     one.add_argument("--side", type=int, default=256)
     one.add_argument("--quality", type=int, default=72)
     one.add_argument("--only", default="")
+    one.add_argument("--sums", choices=("true", "own"), default="true")
     one.add_argument("--cache", type=Path, default=Path("bead_averages"))
     one.set_defaults(do=sheet)
     two = verbs.add_parser("reliability")
