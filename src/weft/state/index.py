@@ -132,7 +132,8 @@ class Index:
     def _records(self, entries: Iterator[os.DirEntry[str]], db: sqlite3.Connection | None) -> dict[str, Record]:
         known = {}
         if db is not None:
-            known = {name: (size, mtime, body) for name, size, mtime, body in db.execute("select * from record")}
+            with suppress(sqlite3.Error):  # busy or damaged: the files tell
+                known = {name: (size, mtime, body) for name, size, mtime, body in db.execute("select * from record")}
         found: dict[str, Record] = {}
         fresh = []
         for entry in entries:
@@ -141,7 +142,7 @@ class Index:
             name, status = entry.name[:-5], entry.stat()
             row = known.get(name)
             unchanged = row is not None and row[:2] == (status.st_size, status.st_mtime_ns)
-            body = row[2] if row is not None and unchanged else Path(entry.path).read_text(encoding="utf-8")
+            body = row[2] if row is not None and unchanged else Path(entry.path).read_text(encoding="utf-8", errors="replace")
             with suppress(ValidationError):
                 found[name] = Record.model_validate_json(body)
             if not unchanged:

@@ -24,7 +24,7 @@ def read_record(path: Path) -> Record | None:
         If the file holds something else.
     """
     try:
-        return Record.model_validate_json(path.read_text(encoding="utf-8"))
+        return Record.model_validate_json(path.read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError:
         return None
     except ValidationError as error:

@@ -25,8 +25,9 @@ def test_records_come_back_as_written(tmp_path: Path) -> None:
     assert read_record(tmp_path / "b.json") is None
 
 
-def test_a_damaged_record_is_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text("{")
+@pytest.mark.parametrize("damage", [b"{", b'{"name": "\xff\xfe'])
+def test_a_damaged_record_is_a_sentence(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "a.json").write_bytes(damage)
     with pytest.raises(InputError, match="delete it to have the movie redone"):
         read_record(tmp_path / "a.json")
 
@@ -77,3 +78,21 @@ def test_identity_is_kept_until_the_file_changes(tmp_path: Path) -> None:
     assert Index(tmp_path).identity(file) == first
     file.write_bytes(b"b")
     assert Index(tmp_path).identity(file) != first
+
+
+def test_records_of_torn_bytes_count_as_absent(tmp_path: Path) -> None:
+    write_record(tmp_path / "records" / "a.json", record("a"))
+    (tmp_path / "records" / "torn.json").write_bytes(b'{"name": "\xff\xfe')
+    assert list(Index(tmp_path).records()) == ["a"]
+    assert list(Index(tmp_path).records()) == ["a"]
+
+
+def test_an_index_damaged_in_its_midst_is_passed_over(tmp_path: Path) -> None:
+    for number in range(300):
+        write_record(tmp_path / "records" / f"m{number:03}.json", record(f"m{number:03}"))
+    Index(tmp_path).records()
+    database = tmp_path / "index.sqlite"
+    data = bytearray(database.read_bytes())
+    data[8192:] = b"\x55" * (len(data) - 8192)  # the tables' pages; the head stays
+    database.write_bytes(data)
+    assert len(Index(tmp_path).records()) == 300
