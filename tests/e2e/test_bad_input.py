@@ -77,7 +77,7 @@ def test_two_movies_of_one_name(project: Path) -> None:
     data = (project / "frames" / "good_0.mrc").read_bytes()
     (project / "frames" / "twice.mrc").write_bytes(data)
     (project / "frames" / "twice.mrcs").write_bytes(data)
-    goes_on_without(project, "twice", "2 movies have this name (twice.mrc and twice.mrcs)")
+    goes_on_without(project, "twice", "2 movies have this name (frames/twice.mrc and frames/twice.mrcs)")
 
 
 def test_a_gain_of_the_wrong_size_starts_nothing(project: Path) -> None:
