@@ -27,12 +27,12 @@ def assess(
     """Return ``failed`` without rings, ``weak`` where the answer is not to be trusted."""
     defocus_A = float(found.at.field_A[0])
     if found.gain < NO_RINGS_GAIN or resolution_A is None:
-        return Assessment(Verdict.FAILED, f"no rings: they raise the ln-likelihood by {max(found.gain, 0):.0f} only")
+        return Assessment(Verdict.FAILED, f"no rings: a score of {max(found.gain, 0):.0f}, as noise has")
     low, high = (limit * 1e4 for limit in settings.defocus_um)
     if not low - 300 <= defocus_A <= high + 300:
         return Assessment(Verdict.WEAK, f"defocus {defocus_A / 1e4:.2f} µm lies outside ctf.defocus_um")
     if found.gain < WEAK_GAIN:
-        return Assessment(Verdict.WEAK, f"faint rings: they raise the ln-likelihood by {found.gain:.0f} only")
+        return Assessment(Verdict.WEAK, f"faint rings: a score of {found.gain:.0f} only")
     rings = optics.per_defocus * defocus_A * (resolution_A**-2 - settings.range_A[0] ** -2) / (2 * math.pi)
     is_short = resolution_A > _SHORT * settings.range_A[1]
     if found.gain < _SURE_GAIN and is_short and rings < _LEAST_RINGS:
