@@ -142,7 +142,11 @@ class Index:
             name, status = entry.name[:-5], entry.stat()
             row = known.get(name)
             unchanged = row is not None and row[:2] == (status.st_size, status.st_mtime_ns)
-            body = row[2] if row is not None and unchanged else Path(entry.path).read_text(encoding="utf-8", errors="replace")
+            body = (
+                row[2]
+                if row is not None and unchanged
+                else Path(entry.path).read_text(encoding="utf-8", errors="replace")
+            )
             with suppress(ValidationError):
                 found[name] = Record.model_validate_json(body)
             if not unchanged:
