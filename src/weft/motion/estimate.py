@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 AUTO_RANGE_A = (300.0, 5.0)
 START_A = 12.0  # resolution of the coarse copies
 WEAK_A = 0.4  # stated error from which a path is not to be trusted
+SETTLED_A = 0.4  # change of the path in the last step from which the search had not come to rest
 _CHANCE = (
     6.0  # times √frames: significance that noise reaches, aligned as well as it can be, is 4 (measured: 4.1 to 4.7)
 )
@@ -50,7 +51,7 @@ def estimate_motion(movie: BinnedMovie, settings: MotionSettings, engine: Engine
     -------
     MotionField
         With standard deviations and a verdict: ``failed`` (and no motion at all) where the frames have nothing in
-        common that could be followed, ``weak`` where the path's stated error exceeds 0.4 Å.
+        common that could be followed, ``weak`` where the path's stated error exceeds 0.4 Å or its last step did.
     """
     if movie.frames == 1:
         return MotionField.rigid(np.zeros((1, 2)), np.zeros((1, 2)), Assessment(Verdict.GOOD, "one frame"))
@@ -85,6 +86,9 @@ def _field(refinement: Refinement, grid: Grid, same_as: NDArray[np.intp]) -> Mot
     assessment = GOOD
     if bound > WEAK_A:
         assessment = Assessment(Verdict.WEAK, f"the path is uncertain by {bound:.1f} Å")
+    elif refinement.last_step_A > SETTLED_A:
+        reason = f"the path had not settled: the last step still changed it by {refinement.last_step_A:.1f} Å"
+        assessment = Assessment(Verdict.WEAK, reason)
     details = {"bound_A": round(bound, 4)} | refinement.facts()
     if nodes is None or nodes_sigma is None:
         return MotionField.rigid(path, path_sigma, assessment, **details)

@@ -76,6 +76,7 @@ class Refinement:
         self._levels, self._used, self._range, self._engine = levels, used, range_A, engine
         self.path = path
         self.significance = 0.0
+        self.last_step_A = 0.0  # root of the mean over frames of the last change of the path, squared
         self._posterior: PathPosterior | None = None
         self._local: LocalPosterior | None = None
         self._offset = np.zeros(len(powers()))
@@ -95,6 +96,7 @@ class Refinement:
             self.significance = information.significance
             before = self.path
             self._solve_path(information, np.ones(1), strips, grid)
+            self.last_step_A = float(np.sqrt(((self.path - before) ** 2).sum(1).mean()))
             strips.move_to(self.path[None, self._used])
             if _is_small(self.path - before, band):
                 break
@@ -110,8 +112,9 @@ class Refinement:
         for _ in range(stage.iterations):
             information = measure(strips, ring_statistics(strips, every=2 if stage.overlap else 1))
             weight = np.maximum(information.weight, _LEAST_WEIGHT)
-            before = strips.displacement
+            before, path = strips.displacement, self.path
             self._solve_path(information, weight, strips, grid)
+            self.last_step_A = float(np.sqrt(((self.path - path) ** 2).sum(1).mean()))
             self._solve_local(information, weight, strips, functions, grid, may_be_rigid=may_be_rigid)
             strips.move_to(self._displacement(functions))
             if _is_small(strips.displacement - before, band):

@@ -92,6 +92,13 @@ def test_few_frames_are_enough(frames: int) -> None:
     assert error_A(estimate(moving_stack(WALK_A[:frames])).path_A, WALK_A[:frames]) < 0.2
 
 
+def test_a_path_that_has_not_settled_is_weak_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weft.motion.estimate.SETTLED_A", 0.0)
+    field = estimate(moving_stack(WALK_A, (192, 192)))
+    assert field.assessment.verdict == Verdict.WEAK
+    assert "had not settled" in field.assessment.reason
+
+
 @pytest.mark.slow
 def test_hundreds_of_frames_are_followed() -> None:
     number = np.arange(300)
