@@ -230,7 +230,8 @@ class Store:
         if self._columns[0] != snapshot.revision:
             body = json.dumps(snapshot.columns(), separators=(",", ":"), ensure_ascii=False).encode()
             self._columns = (snapshot.revision, body, gzip.compress(body, 1))
-        return self._columns[2 if compressed else 1]
+        _, plain, packed = self._columns
+        return packed if compressed else plain
 
     def refresh(self, *, look: bool = False) -> tuple[Snapshot, set[str], bool]:
         """Look at the files and return the snapshot, the names that changed and whether any came or went.
