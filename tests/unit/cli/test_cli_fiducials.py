@@ -96,7 +96,7 @@ def test_training_keeps_only_a_better_network(folder: Path, capsys: pytest.Captu
     places = ((40, 44), (90, 100))
     for number in range(2):
         write_mrc(folder / f"weft/average/image_{number}.mrc", with_beads(number), 8.0, dtype="float32")
-        write_mask(folder / f"weft/mask/image_{number}.edit.tif", disc_mask(136, places, 6.25), 8.0)
+        write_mask(folder / f"weft/mask/image_{number}.edit.tif", disc_mask(136, places, 6.0), 8.0)
     assert main(["fiducials", "train", "--steps", "2", "--json"]) == 1  # discs are what it finds already
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [event["event"] for event in events] == ["train", "train", "trained"]
