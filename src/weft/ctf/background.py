@@ -11,12 +11,10 @@ from scipy.optimize import least_squares
 
 from weft.ctf.spectra import Cells
 
-__all__ = ["LEAST_LEVEL", "Flat", "flatten", "smooth_background"]
+__all__ = ["Flat", "flatten", "smooth_background"]
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
-
-LEAST_LEVEL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +51,7 @@ class Flat:
         return c.k2[filled], c.k2_cos[filled], c.k2_sin[filled], c.k4[filled]
 
     def levelled(self, level: Array) -> Flat:
-        """Return the same divided by a level, shape (ring,): the first background follows the rings of low defocus."""
-        level = np.maximum(level, LEAST_LEVEL)
+        """Return the same divided by a level above 0, shape (ring,): the first background follows rings of low defocus."""
         power = self.power / level.astype(np.float32)[self.ring, None]
         return replace(self, power=power, background=self.background * level)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weft.ctf.background import LEAST_LEVEL, Flat, flatten
+from weft.ctf.background import Flat, flatten
 from weft.ctf.field import GridField, make_field
 from weft.ctf.fit import FINE, Parameters, Solution, evaluate, expected_powers, make_model, refine
 from weft.ctf.model import Optics, make_optics
@@ -40,6 +40,7 @@ _RINGS_PER_PX = 2.0
 _STARTS = 6
 _MOST_FULL = 3
 _ROUNDS = 2
+_LEAST_LEVEL = 0.1
 _FIRST_STIFFNESS = (8000.0, 8000.0)  # about what the data tell in the end
 _MOST_REVERSED = -0.3  # of the greatest D; past the thickness node it is -0.22 of what it was
 _RIVAL = 0.5  # starts with less than this share of the best one's gain are not refined
@@ -169,14 +170,15 @@ def _finish(work: _Work, first: Flat, best: Solution) -> tuple[Solution, Flat]:
     """
     field, optics, fit_phase = work.grid.field, work.optics, work.settings.phase_shift
     flat, stiffness = first, _FIRST_STIFFNESS
-    for _ in range(_ROUNDS):
-        level = np.maximum(best.a, LEAST_LEVEL)
+    for left in reversed(range(_ROUNDS)):
+        level = np.maximum(best.a, _LEAST_LEVEL)
         flat, best = flat.levelled(level), replace(best, a=best.a / level, d=best.d / level)
         fade = window_fade(work.spectra, flat, optics, best)
         model = make_model(flat, field, optics, fit_phase=fit_phase, splines=FINE, stiffness=stiffness, fade=fade)
         model = replace(model, expected=expected_powers(model, best))
         best = refine(model, best.at)
-        stiffness = likeliest_stiffness(best.linear, best.pull, model.counts)
+        if left:
+            stiffness = likeliest_stiffness(best.linear, best.pull, model.counts)
     lean = evaluate(make_model(first, field, optics, fit_phase=fit_phase, fade=fade), best.at)
     return replace(best, gain=lean.gain), flat
 
