@@ -21,7 +21,10 @@ with warnings.catch_warnings():
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from browsing import Server, open_page, running_server
+from browsing import browser as chromium
 from fake_project import TOKEN, FakeProject, make_project
+from playwright.sync_api import Browser, Page
 
 SERIES, TILTS = 2, 5
 
@@ -64,3 +67,27 @@ def _client(site: Site, guard: GuardSettings) -> Iterator[TestClient]:
     headers = {"authorization": f"Bearer {TOKEN}"}
     with TestClient(make_app(site, guard), base_url="http://localhost:8765", headers=headers) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests of a module."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def server(project_folder: Path) -> Iterator[Server]:
+    """A server of its own for each test."""
+    with running_server(project_folder) as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    """The page, just opened; whatever it complains about fails the test."""
+    context, opened = open_page(browser, server.link)
+    yield opened
+    faults = opened.faults  # type: ignore[attr-defined]
+    context.close()
+    assert faults == []

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from browsing import CHROMIUM, Server, open_page, running_server, until
-from browsing import browser as chromium
 from fake_project import FakeProject, make_project
 from playwright.sync_api import Browser, Page, expect
 
@@ -20,30 +18,6 @@ pytestmark = [
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Debian's chromium"),
     pytest.mark.filterwarnings("ignore"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests here."""
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def server(project_folder: Path) -> Iterator[Server]:
-    """A server of its own for each test."""
-    with running_server(project_folder) as running:
-        yield running
-
-
-@pytest.fixture
-def page(browser: Browser, server: Server) -> Iterator[Page]:
-    """The page, just opened; whatever it complains about fails the test."""
-    context, opened = open_page(browser, server.link)
-    yield opened
-    faults = opened.faults  # type: ignore[attr-defined]
-    context.close()
-    assert faults == []
 
 
 def _held(folder: Path) -> dict[str, str]:

@@ -9,7 +9,6 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,6 @@ import mrcfile
 import numpy as np
 import pytest
 from browsing import CHROMIUM, open_page, running_server, until
-from browsing import browser as chromium
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -69,12 +67,6 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["--series", "2", "--tilt-step", TILT_STEP, "--width", "512", "--super-resolution", "--seed", "5", "-q"]
     subprocess.run([sys.executable, "-m", "weft", "simulate", str(folder), *words], check=True, env=ENVIRONMENT)
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 def test_the_whole_walk(browser: Browser, raw: Path, tmp_path: Path) -> None:
