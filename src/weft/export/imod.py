@@ -25,6 +25,7 @@ from weft import __version__
 from weft.errors import InputError, ItemFailed
 from weft.export.alignment import add_alignment, is_as_made
 from weft.export.chosen import Chosen
+from weft.fields import Bead
 from weft.io.atomic import write_text
 from weft.io.identity import file_identity
 from weft.io.machine import machine_errors
@@ -335,17 +336,22 @@ def _erased(
     project: Project, chosen: Chosen, movie: str, image: NDArray[np.float32], part: Part
 ) -> NDArray[np.float32]:
     """Return an image without its gold; without a mask it stays as it is."""
-    mask = effective_mask(project.path("mask", movie).parent, movie)
-    if mask is None or not mask.any():
+    folder, record = project.path("mask", movie).parent, chosen.records.get(movie)
+    mask = effective_mask(folder, movie)
+    if mask is None:
         return image
     from weft.signal.fill import erase_for_stack
 
-    record = chosen.records.get(movie)
+    is_painted = (folder / f"{movie}.edit.tif").exists()
+    facts = record.mask if record is not None and not is_painted else None
+    beads = [Bead(*row) for row in (*facts.beads, *facts.doubtful)] if facts is not None else []
     fit = record.ctf.to_fit() if record is not None and record.ctf is not None else None
     defocus_A = fit.defocus_A if fit is not None and np.isfinite(fit.defocus_A) else None
     pixel_A = _header(project.path("average", movie)).pixel_size_A or 1.0
     voltage_kV = project.settings.optics.voltage_kV
-    return erase_for_stack(image, pixel_A, mask, name=movie, part=part, defocus_A=defocus_A, voltage_kV=voltage_kV)
+    return erase_for_stack(
+        image, pixel_A, mask, name=movie, part=part, beads=beads, defocus_A=defocus_A, voltage_kV=voltage_kV
+    )
 
 
 def _header(path: Path) -> MrcHeader:

@@ -10,6 +10,7 @@ import math
 from dataclasses import replace
 
 from weft.fiducials.render import Spot
+from weft.fields.mask import OUTSIDE_SHARE
 
 __all__ = ["at_rim", "of_fitted", "of_fitted_under_plate", "of_laid", "outside_share"]
 
@@ -17,7 +18,6 @@ FITTED = (0.28, 0.516, 2.881)  # constant, a logit of the sphere fit, the networ
 LAID = (-6.77, 6.45, 2.24)  # constant, the network's mean inside, more if the image has sure beads
 UNDER_PLATE = (-0.424, 0.858)  # constant, a logit of the sphere fit
 _UNSEEN, _SEEN = 0.4, 0.1  # share that is left where the network sees nothing; its mean inside that lifts the doubt
-_OUTSIDE = 0.45  # share that is left to a bead whose centre lies outside the field: it is another image's bead
 _LEAST = 0.001  # and as much below 1: beyond this the sphere fit's probability says nothing more
 
 
@@ -73,7 +73,7 @@ def at_rim(spot: Spot, shape: tuple[int, ...]) -> Spot:
 def outside_share(spot: Spot, shape: tuple[int, ...]) -> float:
     """Return the share of its probability that is left to a spot for where its centre lies: 1 within the field."""
     is_inside = -0.5 <= spot.y <= shape[0] - 0.5 and -0.5 <= spot.x <= shape[1] - 0.5
-    return 1.0 if is_inside else _OUTSIDE
+    return 1.0 if is_inside else OUTSIDE_SHARE
 
 
 def _logit(probability: float) -> float:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from weft.fields.verdict import GOOD, Assessment
 
-__all__ = ["PROBABILITY_STEPS", "Bead", "BeadMask"]
+__all__ = ["OUTSIDE_SHARE", "PROBABILITY_STEPS", "Bead", "BeadMask"]
 
 PROBABILITY_STEPS = 250  # probabilities are kept as multiples of 1/250: 0, 0.5 and 1 are among them, files stay small
+OUTSIDE_SHARE = 0.45  # of its probability is stated of a bead whose centre lies outside: it is another image's
 
 
 @dataclass(frozen=True, slots=True)

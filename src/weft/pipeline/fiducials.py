@@ -205,7 +205,8 @@ def _without_gold(
     average: NDArray[np.float32], pixel_size_A: float, mask: BeadMask, name: str, ctf: CtfFit | None
 ) -> NDArray[np.float32]:
     defocus_A = None if ctf is None else ctf.defocus_A
-    return erase_for_stack(average, pixel_size_A, mask.mask, name=name, defocus_A=defocus_A)
+    beads = (*mask.beads, *mask.doubtful)
+    return erase_for_stack(average, pixel_size_A, mask.mask, name=name, beads=beads, defocus_A=defocus_A)
 
 
 def _target(models: Path, name: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from weft.conventions import electron_wavelength_A
 from weft.errors import InputError
+from weft.fields.mask import OUTSIDE_SHARE, Bead
 
 __all__ = ["erase", "erase_for_stack", "halo_A"]
 
@@ -106,6 +108,7 @@ def erase_for_stack(
     *,
     name: str,
     part: Literal["full", "even", "odd"] = "full",
+    beads: Iterable[Bead] = (),
     defocus_A: float | None = None,
     voltage_kV: float = 300.0,
 ) -> NDArray[np.float32]:
@@ -123,6 +126,9 @@ def erase_for_stack(
         Of the movie: the noise follows from name and part alone, so the same stack comes out each time.
     part : str
         Which sum this is; each has noise of its own, so that erased places of the halves share nothing.
+    beads : iterable of Bead
+        Those that the detector found, doubtful ones, too: rims of beads whose centre lies outside the field are not in
+        the mask, but erased as well. Leave them out where a person painted the mask.
     defocus_A : float, optional
         Of the movie: how far fringes reach. 48 Å are taken without it.
     voltage_kV : float
@@ -140,11 +146,10 @@ def erase_for_stack(
 
     Examples
     --------
-    As `weft stack --erase-gold` does for each tilt; no mask means that nothing is erased::
+    With what `weft.fiducials.segment` found, and the movie's CTF; `weft stack --erase-gold` takes both from disk::
 
-        mask = effective_mask(project.out / "mask", name)
-        if mask is not None:
-            image = erase_for_stack(image, pixel_size_A, mask, name=name, part=part, defocus_A=fit.defocus_A)
+        beads = (*found.beads, *found.doubtful)
+        image = erase_for_stack(image, pixel_size_A, found.mask, name=name, beads=beads, defocus_A=fit.defocus_A)
     """
     if np.ndim(image) != 2 or np.ndim(mask) != 2 or 0 in np.shape(mask):
         raise InputError(f"erasing takes one image and one mask, not the shapes {np.shape(image)} and {np.shape(mask)}")
@@ -152,7 +157,8 @@ def erase_for_stack(
     reach_A = _HALO * _MASK_PIXEL_A if defocus_A is None else halo_A(defocus_A, voltage_kV)
     seed = int.from_bytes(hashlib.sha256(f"{name}\n{part}".encode()).digest()[:8], "little")
     blend = _BLEND * _MASK_PIXEL_A / mask_pixel_A
-    return erase(image, mask, seed, halo=reach_A / mask_pixel_A, blend=blend)
+    holes = np.asarray(mask, dtype=bool) | _rims(np.shape(mask), image.shape, pixel_size_A, beads)
+    return erase(image, holes, seed, halo=reach_A / mask_pixel_A, blend=blend)
 
 
 def halo_A(defocus_A: float, voltage_kV: float = 300.0) -> float:
@@ -165,6 +171,24 @@ def halo_A(defocus_A: float, voltage_kV: float = 300.0) -> float:
     """
     reach = _SECOND_MINIMUM * math.sqrt(0.5 * electron_wavelength_A(voltage_kV) * abs(defocus_A))
     return float(np.clip(reach, *_HALO_RANGE_A))
+
+
+def _rims(
+    shape: tuple[int, ...], field_px: tuple[int, ...], pixel_size_A: float, beads: Iterable[Bead]
+) -> NDArray[np.bool_]:
+    """Return where a mask shows likely beads whose centre lies outside the field."""
+    out = np.zeros(shape, dtype=bool)
+    y, x = (
+        ((np.arange(side) + 0.5) * whole / side - 0.5) * pixel_size_A
+        for side, whole in zip(shape, field_px, strict=True)
+    )
+    height, width = ((side - 0.5) * pixel_size_A for side in field_px)
+    low = -0.5 * pixel_size_A
+    for bead in beads:
+        is_inside = low <= bead.y_A <= height and low <= bead.x_A <= width
+        if not is_inside and bead.probability >= 0.5 * OUTSIDE_SHARE:
+            out |= np.hypot(y[:, None] - bead.y_A, x - bead.x_A) <= bead.radius_A
+    return out
 
 
 def _filled(

@@ -5,6 +5,7 @@ import scipy.ndimage as ndi
 from scipy.optimize import minimize
 
 from weft.errors import InputError
+from weft.fields import Bead
 from weft.signal.fill import erase, erase_for_stack, halo_A
 
 SCALE = 4  # average pixels a mask pixel
@@ -158,3 +159,16 @@ def test_halo_follows_the_defocus_whatever_the_scale_of_the_mask() -> None:
             assert away[changed].max() <= rim_A + halo_A(defocus_A) + 3 * 8 + 10  # mask, fringes, seam, rounding
             reach.append(away[changed].max())
         assert reach[1] - reach[0] == pytest.approx(halo_A(60_000.0) - halo_A(15_000.0), abs=6)
+
+
+def test_rims_of_beads_whose_centre_lies_outside_are_erased() -> None:
+    image = coloured(np.random.default_rng(8), 320)
+    beaded, mask = with_beads(image, np.array([[-5, 160], [160, 325], [160, 160]]), 14.0)  # 2 Å a pixel
+    mask[:10] = mask[:, 70:] = False  # as the detector leaves them
+    sure, unlikely = Bead(-10.0, 320.0, 28.0, 0.44), Bead(320.0, 650.0, 28.0, 0.1)
+    out = erase_for_stack(beaded, 2.0, mask, name="a", beads=(sure, unlikely))
+    assert beaded[:8, 150:170].mean() < 0.4 * image[:8, 150:170].mean()
+    assert out[:8, 150:170].mean() == pytest.approx(image[:8, 150:170].mean(), rel=0.1)
+    assert out[:8, 150:170].std() == pytest.approx(image[:8, 150:170].std(), rel=0.2)
+    assert np.array_equal(out[150:170, 312:], beaded[150:170, 312:])
+    assert np.array_equal(out[250:], beaded[250:])
