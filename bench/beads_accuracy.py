@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ import numpy as np
 import scipy.fft as sfft
 import tifffile
 import torch
-from beads_kinds import reliability
+from beads_kinds import reliability, simulator
 from ctf_accuracy import average_of, settings_of
 
 from weft.ctf import estimate_ctf
@@ -74,6 +73,16 @@ def cached_average(cache: Path, folder: Path, entry: dict[str, Any], pixel_A: fl
     return np.asarray(np.load(file))
 
 
+def average_and_fit(
+    args: argparse.Namespace, folder: Path, entry: dict[str, Any], facts: dict[str, Any], sim: Any, engine: Engine
+) -> tuple[np.ndarray, CtfFit | None]:
+    """Return a movie's average and CTF, Weft's or the truth's as ``--sums`` says, the average from ``--cache``."""
+    if args.sums == "own":
+        average = own_average(args.cache, folder, entry, facts, sim.detector, engine)
+        return average, own_fit(average, facts, engine)
+    return cached_average(args.cache, folder, entry, facts["pixel_A"], sim.detector), true_fit(entry, facts)
+
+
 def own_average(
     cache: Path, folder: Path, entry: dict[str, Any], facts: dict[str, Any], detector: Any, engine: Engine
 ) -> np.ndarray:
@@ -113,13 +122,9 @@ def main() -> None:
     parser.add_argument("--no-ctf", action="store_true", help="do not tell the detector the CTF")
     parser.add_argument("--neutral", type=Path, help="write neutral results here")
     parser.add_argument("--only", default="", help="only images whose name holds this")
-    parser.add_argument("--only-averages", action="store_true")
     parser.add_argument("--json", type=Path, help="write all figures here")
     args = parser.parse_args()
-    sys.path.insert(0, str(args.simulator))
-    import detector
-    import metrics
-
+    sim = simulator(args.simulator)
     engine = Engine(torch.device("cpu"), torch.get_num_threads(), 2 << 30)
     kept: list[dict[str, Any]] = []
     for folder in args.sets:
@@ -129,19 +134,12 @@ def main() -> None:
         for entry in truth["images"]:
             if args.only not in entry["name"]:
                 continue
-            if args.sums == "own":
-                average = own_average(args.cache, folder, entry, facts, detector, engine)
-            else:
-                average = cached_average(args.cache, folder, entry, facts["pixel_A"], detector)
-            if args.only_averages:
-                continue
-            fit = None
-            if not args.no_ctf:
-                fit = own_fit(average, facts, engine) if args.sums == "own" else true_fit(entry, facts)
+            average, fit = average_and_fit(args, folder, entry, facts, sim, engine)
+            fit = None if args.no_ctf else fit
             began = time.process_time()
             found = segment(average, facts["pixel_A"], FiducialSettings(model=args.model), engine, ctf=fit)
             seconds = time.process_time() - began
-            score = metrics.bead_scores(found.probability, entry["beads"], average.shape)
+            score = sim.metrics.bead_scores(found.probability, entry["beads"], average.shape)
             bad = entry.get("bad") or entry.get("what") or ""
             rows.append((entry["name"], score, bad, len(found.beads), len(entry["beads"]), seconds))
             if not bad:

@@ -14,13 +14,12 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from beads_kinds import cases, make, share_of_gold
+from beads_kinds import cases, make, share_of_gold, simulator
 from scipy.optimize import minimize
 
 from weft.engine.device import Engine
@@ -68,16 +67,7 @@ def candidates(image: np.ndarray, optics: list[Optics], share: np.ndarray, engin
 
 
 def gather(args: argparse.Namespace) -> None:
-    sys.path.insert(0, str(args.simulator))
-    import simulate as sim_main
-
-    class Sim:
-        import imaging
-        import optics
-        import specimen
-
-        simulate = sim_main
-
+    sim = simulator(args.simulator)
     engine = Engine(torch.device("cpu"), torch.get_num_threads(), 2 << 30)
     rows: list[Any] = []
     for number in range(args.scenes):
@@ -88,7 +78,7 @@ def gather(args: argparse.Namespace) -> None:
         rows += [(number, *row) for row in found]
     for number in range(args.kinds):
         for place, case in enumerate(cases()):
-            image, beads, fit = make(case, args.seed + number, Sim)
+            image, beads, fit = make(case, args.seed + number, sim)
             small = sample(image, case.pixel_A).image
             share = share_of_gold(small.shape, beads, len(image))
             found = candidates(small, optics_of(fit), share, engine, plate=fit.phase_shift_deg > 20)

@@ -10,11 +10,13 @@ carbon edge, a phase plate, in crowded protein, overlapping, at low exposure, an
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -70,6 +72,13 @@ def cases() -> list[Case]:
         replace(plate, name="none phase plate crowded", beads=0, proteins=1500),
     ]  # fmt: skip
     return out
+
+
+def simulator(folder: Path) -> Any:
+    """Return the modules of the test data's simulator that lies in a folder."""
+    sys.path.insert(0, str(folder))
+    names = ("detector", "imaging", "metrics", "optics", "simulate", "specimen")
+    return SimpleNamespace(**{name: importlib.import_module(name) for name in names})
 
 
 def make(case: Case, seed: int, sim: Any) -> tuple[np.ndarray, list[dict[str, float]], CtfFit]:
@@ -165,29 +174,19 @@ def main() -> None:
     parser.add_argument("--no-ctf", action="store_true")
     parser.add_argument("--json", type=Path, help="write all figures here")
     args = parser.parse_args()
-    sys.path.insert(0, str(args.simulator))
-    import metrics
-    import simulate as sim_main
-
-    class Sim:
-        import imaging
-        import optics
-        import specimen
-
-        simulate = sim_main
-
+    sim = simulator(args.simulator)
     engine = Engine(torch.device("cpu"), torch.get_num_threads(), 2 << 30)
     rows = []
     for case in cases():
         if args.cases not in case.name:
             continue
         for seed in args.seeds:
-            image, beads, fit = make(case, seed, Sim)
+            image, beads, fit = make(case, seed, sim)
             began = time.process_time()
             settings = FiducialSettings(model=args.model)
             mask = segment(image, case.pixel_A, settings, engine, ctf=None if args.no_ctf else fit)
             seconds = time.process_time() - began
-            score = metrics.bead_scores(mask.probability, beads, image.shape)
+            score = sim.metrics.bead_scores(mask.probability, beads, image.shape)
             held = reliability(mask, beads, len(image), case.pixel_A)
             rows.append({"case": case.name, "seed": seed, **score, **held})
             print(

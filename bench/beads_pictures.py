@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.ndimage as ndi
 import torch
-from beads_accuracy import cached_average, own_average, own_fit, true_fit
+from beads_accuracy import average_and_fit
+from beads_kinds import simulator
 from PIL import Image, ImageDraw
 
 from weft.engine.device import Engine
@@ -46,11 +46,9 @@ def tile_of(image: np.ndarray, mask: np.ndarray, side: int) -> Image.Image:
 
 
 def sheet(args: argparse.Namespace) -> None:
-    sys.path.insert(0, str(args.simulator))
-    import detector
-
+    sim = simulator(args.simulator)
     truth = json.loads((args.set / "truth" / "truth.json").read_text())
-    pixel_A, engine = truth["settings"]["pixel_A"], Engine(torch.device("cpu"), 1, 2 << 30)
+    facts, engine = truth["settings"], Engine(torch.device("cpu"), 1, 2 << 30)
     entries = [entry for entry in truth["images"] if args.only in entry["name"]]
     entries.sort(key=lambda entry: entry.get("tilt_deg", 0.0))
     chosen = [entries[i] for i in np.unique(np.linspace(0, len(entries) - 1, args.tiles).round().astype(int))]
@@ -59,13 +57,8 @@ def sheet(args: argparse.Namespace) -> None:
     out = Image.new("L", (columns * (args.side + 4), rows * (args.side + 18)), 255)
     draw = ImageDraw.Draw(out)
     for number, entry in enumerate(chosen):
-        if args.sums == "own":
-            image = own_average(args.cache, args.set, entry, truth["settings"], detector, engine)
-            fit = own_fit(image, truth["settings"], engine)
-        else:
-            image = cached_average(args.cache, args.set, entry, pixel_A, detector)
-            fit = true_fit(entry, truth["settings"])
-        found = segment(image, pixel_A, FiducialSettings(), engine, ctf=fit)
+        image, fit = average_and_fit(args, args.set, entry, facts, sim, engine)
+        found = segment(image, facts["pixel_A"], FiducialSettings(), engine, ctf=fit)
         x, y = (number % columns) * (args.side + 4), (number // columns) * (args.side + 18)
         out.paste(tile_of(image, found.mask, args.side), (x, y + 14))
         spoiled = f", {entry['bad']}" if entry.get("bad") else ""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import scipy.fft as sfft
 import scipy.ndimage as ndi
 import torch
 from beads_accuracy import cached_average, true_fit
+from beads_kinds import simulator
 from PIL import Image, ImageDraw
 
 from weft.engine.device import Engine
@@ -78,9 +78,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("bead_averages"))
     args = parser.parse_args()
-    sys.path.insert(0, str(args.simulator))
-    import detector
-
+    detector = simulator(args.simulator).detector
     truth = json.loads((args.set / "truth" / "truth.json").read_text())
     pixel_A = truth["settings"]["pixel_A"]
     engine = Engine(torch.device("cpu"), 1, 2 << 30)

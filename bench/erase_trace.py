@@ -11,7 +11,6 @@ before erasing, the same features tell beads by far.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 import scipy.fft as sfft
 import torch
-from beads_kinds import Case, make
+from beads_kinds import Case, make, simulator
 from scipy.optimize import minimize
 
 from weft.engine.device import Engine
@@ -82,16 +81,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=31)
     parser.add_argument("--size", type=int, default=48, help="side of a patch in px of 2.7 Å")
     args = parser.parse_args()
-    sys.path.insert(0, str(args.simulator))
-    import simulate as sim_main
-
-    class Sim:
-        import imaging
-        import optics
-        import specimen
-
-        simulate = sim_main
-
+    sim = simulator(args.simulator)
     engine, rng = Engine(torch.device("cpu"), 1, 2 << 30), np.random.default_rng(args.seed)
     tilts, defoci = (0.0, 20.0, -40.0, 60.0), (18_000.0, 32_000.0, 50_000.0)
     rows: dict[str, list[list[float]]] = {"beads": [], "erased": [], "free": []}
@@ -99,7 +89,7 @@ def main() -> None:
     for number in range(args.images):
         tilt, defocus_A = tilts[number % 4], defoci[number % 3]
         case = replace(Case("trace"), beads=40, tilt_deg=tilt, defocus_A=defocus_A)
-        image, beads, fit = make(case, args.seed + number, Sim)
+        image, beads, fit = make(case, args.seed + number, sim)
         mask = segment(image, case.pixel_A, FiducialSettings(), engine, ctf=fit)
         began = time.process_time()
         out = erase_for_stack(image, case.pixel_A, mask.mask, name=f"image {number}", defocus_A=fit.defocus_A)
