@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -65,13 +66,17 @@ class Clock:
 
 
 def make_movie(path: Path, case: Case) -> None:
+    from scipy import ndimage
+
     from weft.io.mrc import MrcStackWriter
 
     rng = np.random.default_rng(1)
+    scene = ndimage.gaussian_filter(rng.standard_normal((case.height, case.width), dtype=np.float32), 3)
+    scene = case.mean * np.exp(0.15 / scene.std() * scene)
+    walk = np.rint(np.cumsum(rng.normal(0.5, 1.0, (case.frames, 2)), axis=0)).astype(int)
     with MrcStackWriter(path, (case.height, case.width), PIXEL_A / 2**case.bin, dtype="int8") as writer:
-        one = rng.poisson(case.mean, (case.height, case.width)).astype(np.int8)
-        for _ in range(case.frames):
-            writer.append(np.roll(one, tuple(rng.integers(-900, 900, 2)), (0, 1)))
+        for shift in walk:
+            writer.append(rng.poisson(np.roll(scene, tuple(shift), (0, 1))).astype(np.int8))
 
 
 def floor(path: Path, out: Path, threads: int) -> dict[str, tuple[float, float, float]]:
@@ -102,11 +107,12 @@ def floor(path: Path, out: Path, threads: int) -> dict[str, tuple[float, float, 
     return clock.phases
 
 
-def weft(path: Path, out: Path, threads: int, bin_: float) -> dict[str, tuple[float, float, float]]:
-    """Measure Weft's phases: the rigid way, then what a local model adds."""
+def weft(way: str, path: Path, out: Path, threads: int, bin_: float) -> dict[str, tuple[float, float, float]]:
+    """Measure the phases of one of Weft's ways, with a rigid or with a local model."""
     from weft.engine.device import make_engine
     from weft.fields import MotionField
     from weft.io.mrc import write_mrc
+    from weft.motion import estimate_motion
     from weft.movie.average import make_averages
     from weft.movie.bin import bin_movie
     from weft.movie.open import open_movie
@@ -117,31 +123,18 @@ def weft(path: Path, out: Path, threads: int, bin_: float) -> dict[str, tuple[fl
     settings, clock = InputSettings(), Clock()
     with clock.phase("prepare"):
         prepared = prepare(open_movie(path, settings), settings)
-    with clock.phase("transform and crop"):
-        movie = bin_movie(prepared, bin_, PIXEL_A / 2**bin_, engine)
-        for _ in movie.spectra():
-            pass
-    fields: dict[str, Any] = {}
-    for name, grid in (("motion 1x1xn", "1x1xn"), ("motion 5x5xn", "5x5xn")):
-        fields[name] = _estimate(clock, name, movie, MotionSettings(grid=grid), engine)
+    movie = bin_movie(prepared, bin_, PIXEL_A / 2**bin_, engine)
+    with clock.phase("transform, motion"):
+        field = estimate_motion(movie, MotionSettings(grid={"rigid": "1x1xn", "5x5": "5x5xn"}[way]), engine)
+    if way == "5x5":
+        nodes = np.random.default_rng(3).normal(0, 0.5, (4, 5, 5, 2))  # Å: what tilted movies show
+        field = MotionField(field.path_A, field.path_sigma_A, nodes, np.full_like(nodes, np.nan))
     options: dict[str, Any] = {"exposure_e_A2": None, "pre_exposure_e_A2": 0.0, "voltage_kV": 300.0}
-    path_A = np.cumsum(np.random.default_rng(2).normal(0, 1, (movie.frames, 2)), axis=0)
-    with clock.phase("average, rigid"):
-        averages = make_averages(movie, MotionField.rigid(path_A - path_A.mean(0)), OutputSettings(), engine, **options)
+    with clock.phase("average"):
+        averages = make_averages(movie, field, OutputSettings(), engine, **options)
     with clock.phase("write"):
         write_mrc(out / "weft.mrc", averages.full, averages.pixel_size_A)
-    nodes = np.random.default_rng(3).normal(0, 0.5, (4, 5, 5, 2))  # Å: what tilted movies show
-    local = MotionField(path_A - path_A.mean(0), np.full_like(path_A, np.nan), nodes, np.full_like(nodes, np.nan))
-    with clock.phase("average, local"):
-        make_averages(movie, local, OutputSettings(), engine, **options)
     return clock.phases
-
-
-def _estimate(clock: Clock, name: str, movie: Any, settings: Any, engine: Any) -> Any:
-    from weft.motion import estimate_motion
-
-    with clock.phase(name):
-        return estimate_motion(movie, settings, engine)
 
 
 def child(arguments: argparse.Namespace) -> None:
@@ -152,29 +145,34 @@ def child(arguments: argparse.Namespace) -> None:
         if arguments.child == "floor":
             print(json.dumps(floor(path, out, arguments.threads)))
         else:
-            print(json.dumps(weft(path, out, arguments.threads, arguments.bin)))
+            print(json.dumps(weft(arguments.child, path, out, arguments.threads, arguments.bin)))
 
 
 def measure(path: Path, threads: int, bin_: float) -> None:
     sides = {}
-    for side in ("floor", "weft"):
+    for side in ("floor", *GOALS):
         words = [sys.executable, __file__, "--child", side, "--path", str(path), "--threads", str(threads)]
-        done = subprocess.run([*words, "--bin", str(bin_)], check=True, capture_output=True, text=True)
+        # as Weft's workers do; libraries read it when they are loaded
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        done = subprocess.run(
+            [*words, "--bin", str(bin_)], check=True, stdout=subprocess.PIPE, text=True, env=environment
+        )
         sides[side] = json.loads(done.stdout)
-    least = sum(cpu for cpu, _, _ in sides["floor"].values())
-    least_wall = sum(wall for _, wall, _ in sides["floor"].values())
+    least, least_wall, _ = _sum(sides["floor"])
     print(f"{'phase':<26}{'CPU s':>8}{'clock s':>9}{'× floor':>9}{'peak GB':>9}")
     for side, phases in sides.items():
         for name, (cpu, wall, peak) in phases.items():
             print(f"{side + ': ' + name:<26}{cpu:>8.2f}{wall:>9.2f}{cpu / least:>9.2f}{peak:>9.2f}")
     print(f"{'floor in all':<26}{least:>8.2f}{least_wall:>9.2f}{1:>9.2f}")
-    common = ("prepare", "transform and crop", "write")
-    ways = {"rigid": (*common, "motion 1x1xn", "average, rigid"), "5x5": (*common, "motion 5x5xn", "average, local")}
-    for way, names in ways.items():
-        cpu, wall = (sum(sides["weft"][name][part] for name in names) for part in (0, 1))
-        label = f"weft in all, {way}"
-        print(f"{label:<26}{cpu:>8.2f}{wall:>9.2f}{cpu / least:>9.2f}  (goal {GOALS[way]})")
-    print(f"peak memory: {max(peak for _, _, peak in sides['weft'].values()):.2f} GB")
+    for way, goal in GOALS.items():
+        cpu, wall, peak = _sum(sides[way])
+        print(f"{way + ' in all':<26}{cpu:>8.2f}{wall:>9.2f}{cpu / least:>9.2f}{peak:>9.2f}  (goal {goal} × the floor)")
+
+
+def _sum(phases: dict[str, tuple[float, float, float]]) -> tuple[float, float, float]:
+    """Return CPU and clock seconds of all phases, and the peak of memory."""
+    cpu, wall, peaks = zip(*phases.values(), strict=True)
+    return sum(cpu), sum(wall), max(peaks)
 
 
 def main() -> None:
@@ -184,7 +182,7 @@ def main() -> None:
     parser.add_argument("--movies", type=Path, help="a folder of movies to take instead")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--bin", type=float, default=0.0, help="binning exponent with --movies")
-    parser.add_argument("--child", choices=("floor", "weft"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=("floor", *GOALS), help=argparse.SUPPRESS)
     parser.add_argument("--path", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:

@@ -67,7 +67,9 @@ class Copies:
         )  # fmt: skip
 
 
-def make_copies(movie: BinnedMovie, resolutions_A: Sequence[float], engine: Engine) -> list[Copies]:
+def make_copies(
+    movie: BinnedMovie, resolutions_A: Sequence[float], engine: Engine, *, keep_spectra: bool = True
+) -> list[Copies]:
     """Return copies of all frames, cropped in Fourier space to each of several resolutions in one pass.
 
     Parameters
@@ -79,6 +81,8 @@ def make_copies(movie: BinnedMovie, resolutions_A: Sequence[float], engine: Engi
         save little beside the one before is left out.
     engine : Engine
         Where to compute.
+    keep_spectra : bool
+        Whether the movie may keep what it transforms, for the average.
     """
     wanted = np.maximum(resolutions_A, _affordable(movie, engine))
     levels: list[_Level] = []
@@ -88,7 +92,7 @@ def make_copies(movie: BinnedMovie, resolutions_A: Sequence[float], engine: Engi
             images = torch.empty((movie.frames, *shape), dtype=torch.float32, device=engine.device)
             levels.append(_Level(max(resolution_A, 2.02 * max(movie.pixel_sizes_A)), images))
     means, sigmas, empty = np.zeros(movie.frames), np.zeros(movie.frames), np.zeros(movie.frames, dtype=bool)
-    for number, spectrum in enumerate(movie.spectra()):
+    for number, spectrum in enumerate(movie.spectra(keep=keep_spectra)):
         means[number] = float(spectrum[0, 0].real)
         small, old = spectrum, movie.padded
         for level in levels:

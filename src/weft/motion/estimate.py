@@ -56,7 +56,9 @@ def estimate_motion(movie: BinnedMovie, settings: MotionSettings, engine: Engine
     if movie.frames == 1:
         return MotionField.rigid(np.zeros((1, 2)), np.zeros((1, 2)), Assessment(Verdict.GOOD, "one frame"))
     range_A = AUTO_RANGE_A if settings.range_A == "auto" else settings.range_A
-    levels = make_copies(movie, (range_A[1], max(START_A, range_A[1])), engine)
+    grid = make_grid(settings.grid, movie.frames)
+    keep = grid.is_rigid or movie.is_binned  # local motion of unbinned frames is corrected without transforms
+    levels = make_copies(movie, (range_A[1], max(START_A, range_A[1])), engine, keep_spectra=keep)
     same_as = levels[0].same_as
     used = np.flatnonzero((levels[0].amplitude > 0) & (same_as == np.arange(movie.frames)))
     if len(used) < 2:
@@ -65,7 +67,6 @@ def estimate_motion(movie: BinnedMovie, settings: MotionSettings, engine: Engine
     path = np.zeros((movie.frames, 2))
     path[used] = find_start(levels[-1], settings.b_factor_A2, engine)
     refinement = Refinement(levels, used, path, range_A, engine)
-    grid = make_grid(settings.grid, movie.frames)
     refinement.refine_path(Stage(None, START_A, 2), grid)
     if refinement.significance < _CHANCE * np.sqrt(len(used)):
         return _failed(movie.frames, "the frames have nothing in common beyond chance")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,148 +14,16 @@ from torch import Tensor
 from weft.engine.device import Engine
 from weft.engine.fft import rfft2
 from weft.motion.copies import Copies
+from weft.motion.layout import Layout
 
-__all__ = ["Band", "Layout", "Patches", "Strips", "make_band", "plan_layout"]
+__all__ = ["Band", "Patches", "Strips", "make_band"]
 
 Array = NDArray[np.float64]
 
-_OVERLAP = 1 / 3  # of a side
 _STRIP_BYTES = 1 << 26  # spectra worked on at a time
 _BATCH_PIXELS = 1 << 17  # transformed at a time, so that a CPU's cache holds them
 _GPU_BATCH_PIXELS = 1 << 26
 _KEPT_BYTES = 700_000_000  # spectra of all patches are kept between iterations up to this size
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where patches lie on the copies' raster and how they are windowed.
-
-    Parameters
-    ----------
-    starts_y, starts_x : ndarray, shape (row,) and (column,)
-        First pixels.
-    shape : tuple of int
-        (y, x) of a patch.
-    windows_y, windows_x : ndarray, shape (row, y) and (column, x), float32
-        Factors; a patch's window is their product.
-    """
-
-    starts_y: NDArray[np.intp]
-    starts_x: NDArray[np.intp]
-    shape: tuple[int, int]
-    windows_y: NDArray[np.float32]
-    windows_x: NDArray[np.float32]
-
-    @property
-    def count(self) -> int:
-        """Number of patches."""
-        return len(self.starts_y) * len(self.starts_x)
-
-    @property
-    def share(self) -> float:
-        """What a patch's likelihood counts, so that the information of all patches is that of the field they see.
-
-        With W(p) the sum of the windows' squares, the noise of a sum over all patches is that of (∫W)²/∫W² pixels.
-        """
-        pixels = 1.0
-        for starts, windows in ((self.starts_y, self.windows_y), (self.starts_x, self.windows_x)):
-            covered = np.zeros(int(starts[-1]) + windows.shape[1])
-            for start, window in zip(starts, windows, strict=True):
-                covered[start : start + len(window)] += window.astype(np.float64) ** 2
-            pixels *= covered.sum() ** 2 / (covered**2).sum() / windows.size
-        return float(pixels)
-
-    def centres_frac(self, copies: Copies) -> tuple[Array, Array]:
-        """Return the centres of rows and columns of patches, as their windows see them, as fractions of the field."""
-        y, x = (
-            (starts + 0.5 + windows.astype(np.float64) ** 2 @ np.arange(windows.shape[1]) / (windows**2).sum(1))
-            * copies.pixel_sizes_A[axis] / copies.field_A[axis]
-            for axis, (starts, windows) in enumerate(((self.starts_y, self.windows_y), (self.starts_x, self.windows_x)))
-        )  # fmt: skip
-        return y, x
-
-
-def plan_layout(copies: Copies, side_A: float | None, *, overlap: bool, path_A: Array | None = None) -> Layout:
-    """Return patches that cover the field.
-
-    Parameters
-    ----------
-    copies : Copies
-        The frames.
-    side_A : float or None
-        Wanted side; None = one patch as large as the field.
-    overlap : bool
-        Windows with edges that overlap by a third, sines, so that their squares sum to 1; else patches side by side with short tapers.
-    path_A : ndarray, shape (frame, 2), optional
-        Where frames have moved: patches then keep to what all frames show, as long as that is half the field.
-    """
-    axes = []
-    for axis in (0, 1):
-        length, pixel_A = copies.field_px[axis], copies.pixel_sizes_A[axis]
-        inside = _seen_by_all(length, None if path_A is None else path_A[:, axis] / pixel_A)
-        axes.append(_whole_axis(inside) if side_A is None else _axis(inside, side_A / pixel_A, overlap=overlap))
-    (starts_y, windows_y), (starts_x, windows_x) = axes
-    return Layout(starts_y, starts_x, (windows_y.shape[1], windows_x.shape[1]), windows_y, windows_x)
-
-
-def _seen_by_all(length: int, path_px: Array | None) -> range:
-    """Return the part of an axis that lies inside every frame; all of it where that would be less than half."""
-    if path_px is not None:
-        before, after = (max(0, int(np.ceil(far))) for far in (-path_px.min(), path_px.max()))
-        if before + after <= length // 2:
-            return range(before, length - after)
-    return range(length)
-
-
-def _whole_axis(inside: range) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Return one patch."""
-    side = max(size for size in _even_sizes(len(inside)) if size <= len(inside))
-    return np.array([inside.start], dtype=np.intp), _tapered(side, max(2, side // 24))[None]
-
-
-def _axis(inside: range, side_px: float, *, overlap: bool) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    side = min(len(inside) - len(inside) % 2, _even_good(side_px))
-    if side >= 0.75 * len(inside):
-        return _whole_axis(inside)
-    if overlap:
-        edge = round(_OVERLAP * side)
-        count = max(2, round((len(inside) - edge) / (side - edge)))
-        windows = np.repeat(_sine(side, edge, edge)[None], count, axis=0)
-        outer = max(2, side // 24)  # nothing overlaps there
-        windows[0], windows[-1] = _sine(side, outer, edge), _sine(side, edge, outer)
-    else:
-        count = max(2, round(len(inside) / side))
-        windows = np.repeat(_tapered(side, max(2, side // 10))[None], count, axis=0)
-    return inside.start + np.round(np.linspace(0, len(inside) - side, count)).astype(np.intp), windows
-
-
-def _sine(side: int, rise: int, fall: int) -> NDArray[np.float32]:
-    """Return a window that is 1 between edges of sines."""
-    place = np.arange(side) + 0.5
-    ramp = np.minimum(np.minimum(place / rise, 1), np.minimum(place[::-1] / fall, 1))
-    return np.sin(0.5 * np.pi * ramp).astype(np.float32)
-
-
-def _even_good(side: float) -> int:
-    """Return the even size with factors 2, 3, 5, 7 nearest to the wanted one, at least 16."""
-    return min((size for size in _even_sizes(int(2 * side) + 16) if size >= 16), key=lambda size: abs(size - side))
-
-
-def _even_sizes(most: int) -> list[int]:
-    """Return the even sizes with factors 2, 3, 5, 7 up to a limit; 2 at least."""
-    sizes = {2}
-    for factor in (2, 3, 5, 7):
-        new = sizes
-        while new:
-            new = {size * factor for size in new if size * factor <= most} - sizes
-            sizes |= new
-    return sorted(sizes)
-
-
-def _tapered(side: int, edge: int) -> NDArray[np.float32]:
-    ramp = np.clip((np.arange(side) + 0.5) / edge, 0, 1)
-    line = np.sin(0.5 * np.pi * ramp) ** 2
-    return np.asarray(line * line[::-1], dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,18 +217,33 @@ class Strips:
         rest = wanted - (whole - origin) * np.array(self._copies.pixel_sizes_A)
         along_y, along_x = _phases(rest, band)
         aligned = torch.empty((len(wanted), self.frames, *band.ring.shape), dtype=torch.complex64, device=device)
-        powers = torch.zeros((2, len(wanted), *band.ring.shape), device=device)
+        squares = torch.zeros((len(wanted), 2, *band.ring.shape, 2), device=device)
         shares = torch.stack([self.amplitude.square(), torch.ones_like(self.amplitude)])
         for some in self._batches(len(wanted)):
             kinds = self._kind[first + some[0].start : first + some[0].stop]
-            spectra = self._windowed(whole[some], self._copies.images[some[1]], kinds)
-            square = shares[:, some[1]] @ torch.view_as_real(spectra).square().flatten(2)
-            powers[:, some[0]] += (
-                (square[..., ::2] + square[..., 1::2]).transpose(0, 1).reshape(powers[:, some[0]].shape)
-            )
-            spectra *= along_y[some][..., :, None]
-            torch.mul(spectra, along_x[some][..., None, :], out=aligned[some])
-        return Patches(aligned, wanted.copy(), first, powers)
+            spectra = rfft2(self._windowed(whole[some], self._copies.images[some[1]], kinds), self._engine)
+            flat = self._flat[torch.from_numpy(kinds).to(device), None]
+            means = spectra[..., :1, :1]
+            for ky, stored in self._parts(spectra):
+                part = aligned[some][..., ky, :]
+                # the window's own spectrum is what a patch's mean adds
+                torch.addcmul(spectra[..., stored, : len(band.kx)], means, flat[..., ky, :], value=-1, out=part)
+                square = torch.view_as_real(part).square()
+                summed = torch.matmul(shares[:, some[1]], square.flatten(2))
+                squares[some[0], :, ky] += summed.reshape(len(summed), 2, *square.shape[2:])
+                part *= along_y[some][..., ky, None]
+                part *= along_x[some][..., None, :]
+        return Patches(aligned, wanted.copy(), first, squares.sum(-1).transpose(0, 1))
+
+    def _parts(self, spectra: Tensor) -> Iterator[tuple[slice, slice]]:
+        """Yield rows of the band's rectangle and where the spectra have them, so many that a CPU's cache holds them."""
+        last, ny, width = spectra.shape[-2], len(self.band.ky) // 2, len(self.band.kx)
+        each = spectra[..., 0, 0].numel() * width
+        step = max(1, (_BATCH_PIXELS if spectra.device.type == "cpu" else _GPU_BATCH_PIXELS) // each)
+        for begin, end, offset in ((0, ny + 1, 0), (ny + 1, 2 * ny + 1, last - 2 * ny - 1)):
+            for row in range(begin, end, step):
+                rows = slice(row, min(end, row + step))
+                yield rows, slice(rows.start + offset, rows.stop + offset)
 
     def _batches(self, count: int) -> Iterator[tuple[slice, slice]]:
         """Yield which patches and which of their frames are transformed together."""
@@ -371,15 +255,18 @@ class Strips:
                 yield slice(first, min(count, first + patches)), slice(frame, min(self.frames, frame + frames))
 
     def _windowed(self, whole: NDArray[np.intp], images: Tensor, kinds: NDArray[np.intp]) -> Tensor:
-        """Return the spectra in the band of windowed cuts less their means, (patch, frame, ky, kx)."""
+        """Return windowed cuts, (patch, frame, y, x)."""
         height, width = self.layout.shape
         cut = torch.empty((*whole.shape[:2], height, width), device=self._engine.device)
+        arrays: tuple[Any, ...] = images, self._windows, cut
+        multiply: Any = torch.mul
+        if cut.device.type == "cpu":  # numpy's views of small pieces cost less than torch's
+            arrays, multiply = tuple(array.numpy() for array in arrays), np.multiply
+        source, windows, out = arrays
         for patch, (places, kind) in enumerate(zip(whole.tolist(), kinds.tolist(), strict=True)):
             for frame, (y, x) in enumerate(places):
-                torch.mul(images[frame, y : y + height, x : x + width], self._windows[kind], out=cut[patch, frame])
-        spectra = _rectangle(rfft2(cut, self._engine), self.band)
-        flat = self._flat[torch.from_numpy(kinds).to(spectra.device), None]
-        return spectra.addcmul_(spectra[..., :1, :1].clone(), flat, value=-1)
+                multiply(source[frame, y : y + height, x : x + width], windows[kind], out=out[patch, frame])
+        return cut
 
     def _whole(self, displacement: Array, rows: range) -> NDArray[np.intp]:
         """Return the first pixels of the cuts, so chosen that no patch leaves the field."""

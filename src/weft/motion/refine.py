@@ -13,8 +13,9 @@ from weft.motion.copies import Copies
 from weft.motion.evidence import LocalPosterior, PathPosterior, solve_local, solve_path
 from weft.motion.grids import Grid
 from weft.motion.kernels import local_kernels, path_kernels, powers
+from weft.motion.layout import Layout, plan_layout
 from weft.motion.likelihood import Information, measure, ring_statistics
-from weft.motion.patches import Layout, Strips, plan_layout
+from weft.motion.patches import Strips
 
 __all__ = ["Refinement", "Stage"]
 

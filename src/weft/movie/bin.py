@@ -98,17 +98,22 @@ class BinnedMovie:
         """Binned (y, x)."""
         return self.height, self.width
 
-    def spectra(self) -> Iterator[Tensor]:
+    @property
+    def is_binned(self) -> bool:
+        """Whether frames must be transformed to be had at their binned size."""
+        return self._raw_padded != self.padded
+
+    def spectra(self, *, keep: bool = True) -> Iterator[Tensor]:
         """Yield the spectrum of each padded binned frame, complex64, (padded y, padded x // 2 + 1).
 
-        They stay in memory if all of them fit into a third of the engine's; else the movie is read
-        again each time. A spectrum must not be changed.
+        They stay in memory if all of them fit into a third of the engine's, and somebody will ask for them again
+        (`keep`); else the movie is read again each time. A spectrum must not be changed.
         """
         if len(self._kept) == self.frames:
             for number in range(self.frames):
                 yield self._kept[number]
             return
-        keep = self._fits()
+        keep = keep and self._fits()
         for number, frame in enumerate(self._source.frames()):
             spectrum = self._transform(frame)
             if keep:
@@ -117,7 +122,7 @@ class BinnedMovie:
 
     def images(self) -> Iterator[Tensor]:
         """Yield each binned frame in real space, float32 (y, x), electrons per binned pixel."""
-        if self._raw_padded == self.padded:  # not binned: nothing to transform
+        if not self.is_binned:
             for frame in self._source.frames():
                 yield torch.from_numpy(frame).to(self.engine.device)
             return
