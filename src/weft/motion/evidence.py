@@ -1,4 +1,4 @@
-"""From gradients and curvatures to displacements: priors whose strength the data decide.
+"""From gradients and curvatures to the local part: priors whose strength the data decide.
 
 Notes
 -----
@@ -17,7 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LocalPosterior", "PathPosterior", "solve_local", "solve_path"]
+from weft.motion.curvature import Curvature
+from weft.motion.kernels import Kernel
+
+__all__ = ["LocalPosterior", "solve_local"]
 
 Array = NDArray[np.float64]
 
@@ -26,26 +29,6 @@ _ROUGHNESS = (0.01, 0.03, 0.08, 0.2, 0.45)  # variance from one degree to the ne
 _LEAST_SHARE = 1e-3  # models with less of the evidence are left out of the average
 _MOST_MODELS = 60
 _CUT = 1e-12
-
-
-@dataclass(frozen=True, slots=True)
-class PathPosterior:
-    """The path of the whole image.
-
-    Parameters
-    ----------
-    mean, sigma : ndarray, shape (frame, 2)
-        Å; the mean over the frames that tell something is 0.
-    free_sigma : float
-        Error of the path (root of the mean over frames of the 2D variance) without any prior, Å.
-    log_evidence : float
-        Of the average over all priors, less that of no motion at all.
-    """
-
-    mean: Array
-    sigma: Array
-    free_sigma: float
-    log_evidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,50 +54,14 @@ class LocalPosterior:
     strength_A: float
 
 
-def solve_path(b: Array, curvature: Array, kernels: Sequence[Array]) -> PathPosterior:
-    """Return the path given gradients summed over patches.
-
-    Parameters
-    ----------
-    b : ndarray, shape (frame, 2)
-        Σ (gradient + curvature · present displacement), 1/Å.
-    curvature : ndarray, shape (frame, frame)
-        Of one axis, all patches together, 1/Å².
-    kernels : sequence of ndarray, shape (frame, frame)
-        Covariances the path may have, Å².
-    """
-    root, inverse_root = _roots(curvature)
-    tells = (np.diag(curvature) > 0).astype(np.float64)
-    share = tells / tells.sum()
-    whitened = inverse_root @ b
-    found = []
-    for kernel in kernels:
-        mu, vectors = np.linalg.eigh(root @ kernel @ root)
-        v = np.maximum(mu, 0)
-        y = vectors.T @ whitened
-        out = kernel @ (root @ vectors)
-        out -= share @ out  # the mean over the frames that tell something is taken away
-        evidence = -0.5 * float((2 * np.log1p(v)).sum() + (y**2 / (1 + v)[:, None]).sum())
-        mean = out @ (y / (1 + v)[:, None])
-        to_mean = kernel @ share
-        prior = np.diag(kernel) - 2 * to_mean + share @ to_mean
-        variance = prior - (out**2 / (1 + v)).sum(1)
-        found.append((evidence, mean, np.repeat(variance[:, None], 2, axis=1)))
-    mean, variance, log_evidence = _average(found)
-    nothing = -0.5 * float((whitened**2).sum())
-    free = float((inverse_root**2).sum())  # the trace of the curvature's pseudo-inverse
-    free_sigma = float(np.sqrt(2 * free / max(1, int(np.count_nonzero(tells)))))
-    return PathPosterior(mean, np.sqrt(np.maximum(variance, 0)), free_sigma, log_evidence - nothing)
-
-
 def solve_local(
     b: Array,
     weight: Array,
-    curvature: Array,
+    curvature: Curvature,
     functions: Array,
     degrees: NDArray[np.intp],
     places: Array,
-    kernels: Sequence[Array],
+    kernels: Sequence[Kernel],
     *,
     may_be_rigid: bool,
 ) -> LocalPosterior:
@@ -126,8 +73,8 @@ def solve_local(
         Gradient + weight · curvature · present displacement, 1/Å.
     weight : ndarray, shape (patch,)
         Information of each patch, a_p.
-    curvature : ndarray, shape (frame, frame)
-        Of one axis at weight 1, 1/Å².
+    curvature : Curvature
+        Of one axis at weight 1.
     functions : ndarray, shape (patch, function)
         Surface functions at the patches.
     degrees : ndarray, shape (function,)
@@ -135,18 +82,16 @@ def solve_local(
     places : ndarray, shape (place, function)
         What is wanted, as differences of surface functions from their weighted mean over the patches, or between
         places: the local part is known up to a path common to all patches.
-    kernels : sequence of ndarray, shape (frame, frame)
-        Unit covariances over the frames.
+    kernels : sequence of Kernel
+        Unit covariances over the frames, without a walk.
     may_be_rigid : bool
         Let no local motion at all be one of the strengths.
     """
     centred = functions - weight @ functions / weight.sum()
     normal = centred.T @ (weight[:, None] * centred)
-    data = np.einsum("pm,pjc->mjc", centred, b)
-    root, inverse_root = _roots(curvature)
+    data = curvature.in_range(np.einsum("pm,pjc->mjc", centred, b))
     frames = b.shape[1]
-    centre = _centring(curvature)
-    times = [_time_modes(kernel, root, inverse_root, centre, data) for kernel in kernels]
+    times = [_time_modes(kernel.factor, curvature, data) for kernel in kernels]
     models: list[tuple[float, float, float, int]] = []
     spaces = {rough: _space_modes(normal, degrees, rough) for rough in _ROUGHNESS}
     whitened = {}
@@ -206,13 +151,14 @@ class _Space:
     prior: Array
 
 
-def _time_modes(kernel: Array, root: Array, inverse_root: Array, centre: Array, data: Array) -> _Time:
-    values, vectors = np.linalg.eigh(root @ kernel @ root)
+def _time_modes(factor: Array, curvature: Curvature, data: Array) -> _Time:
+    rooted = curvature.root_times(factor)
+    values, vectors = np.linalg.eigh(rooted.T @ rooted)
     keep = values > _CUT * max(values[-1], 1e-30)
-    values, vectors = values[keep], vectors[:, keep]
-    projected = np.einsum("mtc,tu,uj->mjc", data, inverse_root, vectors, optimize=True)
-    prior = np.einsum("tu,tu->t", centre @ kernel, centre)
-    return _Time(values, projected, centre @ kernel @ root @ vectors, prior)
+    values, modes = values[keep], factor @ vectors[:, keep]
+    projected = np.einsum("mtc,tj->mjc", data, modes / np.sqrt(values))
+    prior = (curvature.centred(factor) ** 2).sum(1)
+    return _Time(values, projected, curvature.centred(modes) * np.sqrt(values), prior)
 
 
 def _space_modes(normal: Array, degrees: NDArray[np.intp], rough: float) -> _Space:
@@ -225,21 +171,6 @@ def _space_modes(normal: Array, degrees: NDArray[np.intp], rough: float) -> _Spa
     return _Space(values, scaled / np.sqrt(values), scaled * np.sqrt(values), prior)
 
 
-def _centring(curvature: Array) -> Array:
-    """Return the matrix that takes from a path its mean over the frames that tell something."""
-    tells = (np.diag(curvature) > 0).astype(np.float64)
-    return np.asarray(np.eye(len(curvature)) - tells / tells.sum())
-
-
-def _roots(curvature: Array) -> tuple[Array, Array]:
-    """Return the symmetric root and its pseudo-inverse."""
-    values, vectors = np.linalg.eigh(curvature)
-    keep = values > 1e-9 * max(values[-1], 1e-30)
-    roots = np.sqrt(np.where(keep, values, 0))
-    inverse = np.where(keep, 1 / np.where(keep, roots, 1), 0)
-    return (vectors * roots) @ vectors.T, (vectors * inverse) @ vectors.T
-
-
 def _best(
     models: list[tuple[float, float, float, int]],
 ) -> list[tuple[float, tuple[float, float, float, int]]]:
@@ -247,16 +178,3 @@ def _best(
     top = max(model[0] for model in models)
     shares = [(float(np.exp(model[0] - top)), model) for model in models if model[0] > top + np.log(_LEAST_SHARE)]
     return sorted(shares, reverse=True)[:_MOST_MODELS]
-
-
-def _average(found: list[tuple[float, Array, Array]]) -> tuple[Array, Array, float]:
-    """Return mean, variance and log evidence averaged over models of equal prior probability."""
-    top = max(evidence for evidence, _, _ in found)
-    shares = np.array([np.exp(evidence - top) for evidence, _, _ in found])
-    shares_sum = shares.sum()
-    means = np.stack([mean for _, mean, _ in found])
-    variances = np.stack([variance for _, _, variance in found])
-    weights = (shares / shares_sum)[:, None, None]
-    mean = (weights * means).sum(0)
-    variance = (weights * (variances + (means - mean) ** 2)).sum(0)
-    return mean, variance, top + float(np.log(shares_sum / len(found)))

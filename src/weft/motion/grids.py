@@ -10,7 +10,7 @@ from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
 from weft.fields.spline import spline_matrix
-from weft.motion.kernels import DEGREE, powers
+from weft.motion.kernels import DEGREE, Kernel, powers
 from weft.settings.grid import parse_grid
 
 __all__ = ["Grid", "make_grid"]
@@ -44,20 +44,11 @@ class Grid:
         """Whether there is no local part."""
         return self.nodes_x == 1 and self.nodes_y == 1
 
-    @property
-    def in_time(self) -> Array:
-        """Projector onto the paths that the nodes along t can hold, (frame, frame)."""
-        if self.nodes_t >= self.frames:
-            return np.eye(self.frames)
-        spline = self.time_spline
-        return spline @ np.linalg.pinv(spline)
-
-    def holding(self, kernels: Sequence[Array]) -> list[Array]:
+    def holding(self, kernels: Sequence[Kernel]) -> list[Kernel]:
         """Return covariances over the frames, projected onto what the nodes along t can hold."""
         if self.nodes_t >= self.frames:
             return list(kernels)
-        project = self.in_time
-        return [project @ kernel @ project.T for kernel in kernels]
+        return [kernel.held(self.time_spline) for kernel in kernels]
 
     @property
     def time_spline(self) -> Array:

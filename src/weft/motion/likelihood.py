@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from weft.motion.curvature import Curvature
 from weft.motion.patches import Strips
 
 __all__ = ["Information", "Rings", "measure", "ring_statistics"]
@@ -62,8 +63,8 @@ class Information:
         ∂L/∂d, 1/Å.
     weight : ndarray, shape (patch,)
         A patch's own information over the mean patch's.
-    curvature : ndarray, shape (frame, frame)
-        Of one axis for a patch of weight 1, 1/Å².
+    curvature : Curvature
+        Of one axis for a patch of weight 1.
     rings : Rings
         What they were computed with.
     log_likelihood : float
@@ -74,7 +75,7 @@ class Information:
 
     gradient: Array
     weight: Array
-    curvature: Array
+    curvature: Curvature
     rings: Rings
     log_likelihood: float
     significance: float
@@ -146,7 +147,7 @@ def measure(strips: Strips, rings: Rings) -> Information:
     ring_k2 = band.by_ring(k2)
     kappa = share * float((ring_k2 * rho**2 / (1 + big_q * rho)).sum())
     expected = float((ring_k2 * w_ring * np.maximum(rings.signal, 0)).sum()) * pairs
-    curvature = kappa * (big_q * np.diag(q) - np.outer(q, q))
+    curvature = Curvature(np.sqrt(kappa) * q)
     chance = float((2 * band.by_ring(torch.ones_like(weight)) * (w_ring * rings.noise) ** 2).sum()) * pairs
     significance = 2 * log_likelihood * np.sqrt(share / max(chance * strips.count, 1e-30))
     return Information(

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from weft.engine.device import Engine
 from weft.motion.copies import Copies
-from weft.motion.evidence import LocalPosterior, PathPosterior, solve_local, solve_path
+from weft.motion.curvature import Curvature
+from weft.motion.evidence import LocalPosterior, solve_local
 from weft.motion.grids import Grid
 from weft.motion.kernels import local_kernels, path_kernels, powers
 from weft.motion.layout import Layout, plan_layout
 from weft.motion.likelihood import Information, measure, ring_statistics
 from weft.motion.patches import Strips
+from weft.motion.path import PathPosterior, solve_path
 
 __all__ = ["Refinement", "Stage"]
 
@@ -164,34 +166,30 @@ class Refinement:
         return out
 
     def _solve_path(self, information: Information, weight: Array, strips: Strips, grid: Grid) -> None:
-        curvature = information.curvature * weight.sum()
-        b = (information.gradient + weight[:, None, None] * (information.curvature @ strips.displacement)).sum(0)
+        b, curvature = self._data(information, weight, strips)
         kernels = grid.holding(path_kernels(len(self.path)))
-        self._posterior = solve_path(*self._all_frames(b, curvature), kernels)
+        self._posterior = solve_path(b.sum(0), curvature.weighted(weight.sum()), kernels)
         self.path = self._posterior.mean
 
     def _solve_local(
         self, information: Information, weight: Array, strips: Strips, functions: Array, grid: Grid, *,
         may_be_rigid: bool,
     ) -> None:  # fmt: skip
-        b = information.gradient + weight[:, None, None] * (information.curvature @ strips.displacement)
-        b, curvature = self._all_frames(b, information.curvature)
+        b, curvature = self._data(information, weight, strips)
         kernels = grid.holding(local_kernels(len(self.path)))
         degrees = np.array([a + c for a, c in powers()])
         self._offset = weight @ functions / weight.sum()
         places = np.concatenate([grid.at_nodes() - grid.mean(), grid.mean() - self._offset])
         self._local = solve_local(b, weight, curvature, functions, degrees, places, kernels, may_be_rigid=may_be_rigid)
 
-    def _all_frames(self, b: Array, curvature: Array) -> tuple[Array, Array]:
-        """Return gradient and curvature with zeros for frames that tell nothing."""
-        frames = len(self.path)
-        if len(self._used) == frames:
-            return b, curvature
-        full_b = np.zeros((*b.shape[:-2], frames, 2))
-        full_b[..., self._used, :] = b
-        full = np.zeros((frames, frames))
-        full[np.ix_(self._used, self._used)] = curvature
-        return full_b, full
+    def _data(self, information: Information, weight: Array, strips: Strips) -> tuple[Array, Curvature]:
+        """Return gradient + curvature · displacement of each patch, and the curvature; 0 for frames that tell nothing."""
+        frames, told = len(self.path), information.curvature
+        b = np.zeros((len(weight), frames, 2))
+        b[:, self._used] = information.gradient + weight[:, None, None] * told.times(strips.displacement)
+        coupling = np.zeros(frames)
+        coupling[self._used] = told.coupling
+        return b, Curvature(coupling)
 
 
 def _is_small(step_A: Array, band: tuple[float, float]) -> bool:
