@@ -25,6 +25,7 @@ __all__ = ["TAPS", "Blocks", "filter_taps"]
 TAPS = 24
 _BEFORE = TAPS // 2 - 1  # of them lie before the place that is sampled
 _BAND = 0.44
+_BLOCKS = 128
 _STEPS = 256  # of the displacement within a pixel
 _UNSEEN = 1e-3  # weight of a frame that has not seen a pixel, so that one that nobody saw is not empty
 _TOLERANCE = 0.5  # a pixel that is sampled up to here outside the field still counts as seen
@@ -92,7 +93,7 @@ class Blocks:
         high = part.stop * side + 2 * most - least - whole - _BEFORE + TAPS - 1  # see `_matrices` for the 2
         around = range(low // side, -(-high // side))
         sampled = self._along_x(around, whole)
-        for some in _batches(part, total):
+        for some in _batches(part, self.shifts_px.shape[1], total.device):
             shifts = self.shifts_px[some.start : some.stop, :, 0]
             matrices, begin = _matrices(shifts, side, total.device, is_right=False)
             first = (some.start - around.start) * side + begin - whole
@@ -106,7 +107,7 @@ class Blocks:
         """Return rows of blocks sampled along x; in the frame they stand `whole` pixels further down."""
         side, (count, columns) = self.side, self.shifts_px.shape[:2]
         out = self.padded.new_empty(len(rows) * side, columns * side)
-        for some in _batches(rows, out):
+        for some in _batches(rows, columns, out.device):
             shifts = self.shifts_px[np.clip(some, 0, count - 1), :, 1]
             matrices, begin = _matrices(shifts, side, out.device, is_right=True)
             windows = self.padded[some.start * side + whole + self.reach :, begin + self.reach :]
@@ -194,9 +195,12 @@ def _seen(shifts_px: NDArray[np.float64], blocks: NDArray[np.intp], side: int, l
     return np.asarray(((at >= -_TOLERANCE) & (at <= length - 1 + _TOLERANCE)) | (pixels >= length))
 
 
-def _batches(rows: range, image: Tensor) -> list[range]:
-    """Return the rows of blocks that are multiplied at a time: on a CPU one, whose matrices stay in its cache."""
-    return [range(row, row + 1) for row in rows] if image.device.type == "cpu" else [rows]
+def _batches(rows: range, columns: int, device: torch.device) -> list[range]:
+    """Return the rows of blocks that are multiplied at a time: on a CPU so many that its cache holds the matrices."""
+    if device.type != "cpu":
+        return [rows]
+    step = max(1, _BLOCKS // columns)
+    return [rows[place : place + step] for place in range(0, len(rows), step)]
 
 
 def _tiles(image: Tensor, side: int, shape: tuple[int, ...]) -> Tensor:
