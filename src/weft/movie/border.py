@@ -10,7 +10,6 @@ transformed after all.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -46,101 +45,84 @@ def reflect_into(image: Tensor, shift_px: tuple[float, float]) -> Tensor:
     return out
 
 
-@dataclass(slots=True)
 class Rim:
-    """Sums over frames of the strips along the four borders.
+    """What frames add to a sum where they have not been: along the borders, from behind the opposite ones.
 
     Parameters
     ----------
     shape, padded : tuple of int
         (y, x) of the images and of what their spectra stand for.
-    shifts_px : ndarray, shape (frame, 2)
-        Of all frames that will be added: corrected(p) = frame(p + shift).
     groups : int
         Sums that are kept apart.
     engine : Engine
         Where to compute.
     """
 
-    shape: tuple[int, int]
-    padded: tuple[int, int]
-    shifts_px: np.ndarray
-    groups: int
-    engine: Engine
-    _rows: Tensor = field(init=False)
-    _columns: Tensor = field(init=False)
-    _sums: list[tuple[Tensor, Tensor]] = field(init=False)
-    _counts: tuple[Tensor, Tensor] = field(init=False)
-    _means: list[float] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._rows, self._columns = (self._outer(axis) for axis in (0, 1))
-        sizes = (len(self._rows), self.shape[1]), (self.shape[0], len(self._columns))
-        device = self.engine.device
-        self._sums = [
-            (torch.zeros(sizes[0], device=device), torch.zeros(sizes[1], device=device)) for _ in range(self.groups)
-        ]
-        self._counts = torch.zeros(sizes[0], device=device), torch.zeros(sizes[1], device=device)
-        self._means = [0.0] * self.groups
+    def __init__(self, shape: tuple[int, int], padded: tuple[int, int], groups: int, engine: Engine) -> None:
+        self._shape, self._padded, self._engine = shape, padded, engine
+        self._lost = [torch.zeros(shape, device=engine.device) for _ in range(groups)]
+        self._missing = torch.zeros(shape, device=engine.device)
+        self._means = [0.0] * groups
+        self._frames = 0
 
     def add(self, spectrum: Tensor, phases: tuple[Tensor, Tensor], shift_px: tuple[float, float], group: int) -> None:
-        """Add the strips of a frame, given its spectrum and the phases of its shift."""
-        mean = float(spectrum[0, 0].real) / (self.padded[0] * self.padded[1])
+        """Note what a frame adds to the sum of its group, given its spectrum, the phases of its shift and the shift."""
+        mean = float(spectrum[0, 0].real) / (self._padded[0] * self._padded[1])
         self._means[group] += mean
-        y0, y1 = inside(shift_px[0], self.shape[0])
-        x0, x1 = inside(shift_px[1], self.shape[1])
-        seen_y = torch.zeros(self.shape[0], device=spectrum.device)
-        seen_y[y0:y1] = 1
-        seen_x = torch.zeros(self.shape[1], device=spectrum.device)
-        seen_x[x0:x1] = 1
-        rows, columns = self._strips(spectrum, phases)
-        if len(self._rows):
-            # a frame that has not seen a pixel counts a little, so that a pixel nobody saw is not empty
-            seen = (seen_y[self._rows, None] * seen_x).clamp_min(1e-3)
-            self._sums[group][0].add_(seen * (rows - mean))
-            self._counts[0].add_(seen)
-        if len(self._columns):
-            seen = (seen_y[:, None] * seen_x[self._columns]).clamp_min(1e-3)
-            self._sums[group][1].add_(seen * (columns - mean))
-            self._counts[1].add_(seen)
+        self._frames += 1
+        seen = [inside(shift, side) for shift, side in zip(shift_px, self._shape, strict=True)]
+        rows, columns = (
+            torch.from_numpy(np.r_[0 : ends[0], max(ends) : side]).to(spectrum.device)
+            for ends, side in zip(seen, self._shape, strict=True)
+        )
+        if len(rows) + len(columns) == 0:
+            return
+        between = slice(*seen[0])
+        over, beside = self._strips(spectrum, phases, rows, columns)
+        self._lost[group][rows] += over - mean
+        self._missing[rows] += 1
+        self._lost[group][between, columns] += beside[between] - mean
+        self._missing[between, columns] += 1
 
     def mend(self, images: list[Tensor]) -> None:
-        """Put the strips into the sums of all frames, (y, x) each, in place."""
-        frames = len(self.shifts_px)
-        for image, (rows, columns), mean in zip(images, self._sums, self._means, strict=True):
-            if len(self._columns):
-                image[:, self._columns] = mean + columns * (frames / self._counts[1])
-            if len(self._rows):
-                image[self._rows] = mean + rows * (frames / self._counts[0])
+        """Let the frames that are there stand for all in the sums of all frames, (y, x) each, in place.
 
-    def _outer(self, axis: int) -> Tensor:
-        side = self.shape[axis]
-        ends = [inside(float(shift), side) for shift in self.shifts_px[:, axis]]
-        first, last = max(end[0] for end in ends), min(end[1] for end in ends)
-        places = np.arange(side)
-        return torch.from_numpy(places[(places < first) | (places >= last)]).to(self.engine.device)
+        Pixels that nobody saw stay as they are.
+        """
+        nobody = self._missing == self._frames
+        weight = (self._frames / (self._frames - self._missing)).masked_fill_(nobody, 1)
+        for image, lost, mean in zip(images, self._lost, self._means, strict=True):
+            image.sub_(lost.masked_fill_(nobody, 0)).sub_(mean).mul_(weight).add_(mean)
 
-    def _strips(self, spectrum: Tensor, phases: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        if len(self._rows) + len(self._columns) > _STRIPS:
-            shifted = spectrum * phases[0] * phases[1]
-            image = irfft2(shifted, self.padded, self.engine)[: self.shape[0], : self.shape[1]]
-            return image[self._rows], image[:, self._columns]
-        rows = self._row_strips(spectrum, phases) if len(self._rows) else self._sums[0][0]
-        return rows, self._column_strips(spectrum, phases) if len(self._columns) else self._sums[0][1]
+    def _strips(
+        self, spectrum: Tensor, phases: tuple[Tensor, Tensor], rows: Tensor, columns: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return some rows and columns of the shifted frame."""
+        if len(rows) + len(columns) > _STRIPS:
+            image = irfft2(spectrum * phases[0] * phases[1], self._padded, self._engine)
+            image = image[: self._shape[0], : self._shape[1]]
+            return image[rows], image[:, columns]
+        return self._row_strips(spectrum, phases, rows), self._column_strips(spectrum, phases, columns)
 
-    def _row_strips(self, spectrum: Tensor, phases: tuple[Tensor, Tensor]) -> Tensor:
-        waves = _waves(self._rows, self.padded[0], self.padded[0]) * phases[0].T
-        strips = torch.fft.irfft((waves @ spectrum) * (phases[1] / self.padded[0]), n=self.padded[1], dim=-1)
-        return torch.as_tensor(strips[:, : self.shape[1]])
+    def _row_strips(self, spectrum: Tensor, phases: tuple[Tensor, Tensor], rows: Tensor) -> Tensor:
+        if not len(rows):
+            return spectrum.new_empty(0, self._shape[1], dtype=torch.float32)
+        height, width = self._padded
+        waves = _waves(rows, height, height) * phases[0].T
+        strips = torch.fft.irfft((waves @ spectrum) * (phases[1] / height), n=width, dim=-1)
+        return torch.as_tensor(strips[:, : self._shape[1]])
 
-    def _column_strips(self, spectrum: Tensor, phases: tuple[Tensor, Tensor]) -> Tensor:
-        waves = _waves(self._columns, self.padded[1], spectrum.shape[1])
+    def _column_strips(self, spectrum: Tensor, phases: tuple[Tensor, Tensor], columns: Tensor) -> Tensor:
+        if not len(columns):
+            return spectrum.new_empty(self._shape[0], 0, dtype=torch.float32)
+        width = self._padded[1]
+        waves = _waves(columns, width, spectrum.shape[1])
         waves[:, 1:] *= 2
-        if self.padded[1] % 2 == 0:
+        if width % 2 == 0:
             waves[:, -1] /= 2
         waves *= phases[1]
-        strips = torch.fft.ifft((spectrum @ waves.T) * (phases[0] / self.padded[1]), dim=0).real
-        return torch.as_tensor(strips[: self.shape[0]])
+        strips = torch.fft.ifft((spectrum @ waves.T) * (phases[0] / width), dim=0).real
+        return torch.as_tensor(strips[: self._shape[0]])
 
 
 def _waves(places: Tensor, side: int, count: int) -> Tensor:

@@ -66,7 +66,7 @@ class Shifted:
                 warped.add(image, number, _group(groups, number))
             return warped.images()
         shifts = self._shifts_px()
-        rim = Rim(self.movie.shape, self.movie.padded, shifts[used.start : used.stop], len(groups), self.engine)
+        rim = Rim(self.movie.shape, self.movie.padded, len(groups), self.engine)
         totals: list[Tensor | None] = [None] * len(groups)
         for number, spectrum in enumerate(self.movie.spectra()):
             if number not in used:
