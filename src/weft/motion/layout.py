@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,7 @@ __all__ = ["Layout", "plan_layout"]
 
 Array = NDArray[np.float64]
 
-_OVERLAP = 0.15  # of a side, at least; a third gave the same errors for 1.3 times the work
+_OVERLAP = 1 / 3  # of a side; a sixth takes 0.8 of the time, but errors are 4 % larger (phaseplate, 6 movies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ def plan_layout(copies: Copies, side_A: float | None, *, overlap: bool, path_A: 
     side_A : float or None
         Wanted side; None = one patch as large as the field.
     overlap : bool
-        Windows with edges that overlap by a sixth or more, sines, so that their squares sum to 1; else patches side by
+        Windows with edges that overlap by about a third, sines, so that their squares sum to 1; else patches side by
         side with short tapers.
     path_A : ndarray, shape (frame, 2), optional
         Where frames have moved: patches then keep to what all frames show, as long as that is half the field.
@@ -110,7 +109,7 @@ def _axis(inside: range, side_px: float, *, overlap: bool) -> tuple[NDArray[np.i
     if side >= 0.75 * len(inside):
         return _whole_axis(inside)
     if overlap:
-        count = max(2, math.ceil((len(inside) - _OVERLAP * side) / (side - _OVERLAP * side)))
+        count = max(2, round((len(inside) - _OVERLAP * side) / (side - _OVERLAP * side)))
         edge = min(side // 2, max(2, side - (len(inside) - side) // (count - 1)))
         windows = np.repeat(_sine(side, edge, edge)[None], count, axis=0)
         outer = max(2, side // 24)  # nothing overlaps there
