@@ -1,6 +1,6 @@
 """How often it is gold, given what the sphere fit and the network say: finds the constants of `fiducials/calibrate.py`.
 
-python bench/beads_calibration.py gather SIM OUT.npy [--scenes N] [--kinds N] [--seed N]
+python bench/beads_calibration.py gather SIM OUT.npy [--scenes N] [--kinds N] [--seed N] [--cases TEXT]
 python bench/beads_calibration.py fit OUT.npy ... [--check OTHER.npy ...]
 
 ``gather`` looks for beads in scenes of the training simulator and in the images of `beads_kinds.py` (N seeds of each
@@ -25,17 +25,19 @@ from scipy.optimize import minimize
 from weft.engine.device import Engine
 from weft.fiducials.agree import agree, mean_inside, size_of_pieces
 from weft.fiducials.calibrate import FITTED, LAID, UNDER_PLATE, outside_share, seen
-from weft.fiducials.classic import find_spots
-from weft.fiducials.flatten import flatten
+from weft.fiducials.classic import DIAMETERS_A, find_spots
+from weft.fiducials.flatten import Flat, flatten
 from weft.fiducials.models import load_net
 from weft.fiducials.net import infer, inputs_of
+from weft.fiducials.plate import common_diameter, evidence
 from weft.fiducials.render import Spot
-from weft.fiducials.sample import sample
+from weft.fiducials.sample import WORKING_PIXEL_A, sample
 from weft.fiducials.scenes import GOLD, make_scene
 from weft.fiducials.template import Optics, optics_of
 from weft.io.models import find_model
 
 COLUMNS = ("image", "plate", "inside_field", "fitted", "fit", "network", "stated", "radius", "gold")
+OF_PLATE = ("half", "core", "gain", "sigmas", "off")  # further columns, of candidates under a phase plate
 SIDE = 256  # working pixels of a scene
 EDGES = (0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98, 1.01)
 PULL = 0.05  # towards no slope, so that few candidates cannot make a step
@@ -49,20 +51,39 @@ def inner_share(share: np.ndarray, spot: Spot) -> float:
 
 
 def candidates(image: np.ndarray, optics: list[Optics], share: np.ndarray, engine: Engine, *, plate: bool) -> list[Any]:
-    """Return what is known of each candidate of one image, `COLUMNS` without the first."""
+    """Return what is known of each candidate of one image, `COLUMNS` without the first and `OF_PLATE`."""
     flat = flatten(image)
-    gold = infer(load_net(find_model("gold").path, engine.device), inputs_of(flat), engine)[GOLD]
-    if flat.is_blank or (not plate and gold.max() < 0.1):
+    if flat.is_blank:
         return []
-    near_A = None if plate else size_of_pieces(gold, flat)
-    fitted, diameter_A = find_spots(flat, optics, None, engine.threads, near_A=near_A)
+    if plate:
+        return under_plate(flat, optics, share)
+    gold = infer(load_net(find_model("gold").path, engine.device), inputs_of(flat), engine)[GOLD]
+    if gold.max() < 0.1:
+        return []
+    fitted, diameter_A = find_spots(flat, optics, None, engine.threads, near_A=size_of_pieces(gold, flat))
     by_place = {(s.y, s.x): s.probability / outside_share(s, gold.shape) for s in fitted}
     rows = []
-    for spot in agree(gold, flat, fitted, diameter_A, has_phase_plate=plate).spots:
+    for spot in agree(gold, flat, fitted, diameter_A).spots:
         fit = by_place.get((spot.y, spot.x), math.nan)
         within = outside_share(spot, gold.shape) == 1
         stated = (spot.probability, spot.radius, inner_share(share, spot))
-        rows.append((plate, within, not math.isnan(fit), fit, mean_inside(gold, spot), *stated))
+        rows.append(
+            (False, within, not math.isnan(fit), fit, mean_inside(gold, spot), *stated, *[math.nan] * len(OF_PLATE))
+        )
+    return rows
+
+
+def under_plate(flat: Flat, optics: list[Optics], share: np.ndarray) -> list[Any]:
+    """Return candidates under a phase plate: of the beads' size, without beads of all sizes."""
+    sizes = [common_diameter(flat, [optics[len(optics) // 2]])] if share.any() else DIAMETERS_A
+    rows = []
+    for one in itertools.chain.from_iterable(evidence(flat, size, optics) for size in sizes):
+        spot = Spot(one.y, one.x, 0.5 * one.diameter_A / WORKING_PIXEL_A, one.probability)
+        within = outside_share(spot, share.shape) == 1
+        stated = (spot.probability, spot.radius, inner_share(share, spot))
+        rows.append(
+            (True, within, True, math.nan, math.nan, *stated, one.half, one.core, one.gain, one.sigmas, one.off)
+        )
     return rows
 
 
@@ -77,7 +98,7 @@ def gather(args: argparse.Namespace) -> None:
         found = candidates(electrons, scene.optics, scene.gold, engine, plate=scene.has_phase_plate)
         rows += [(number, *row) for row in found]
     for number in range(args.kinds):
-        for place, case in enumerate(cases()):
+        for place, case in enumerate(case for case in cases() if args.cases in case.name):
             image, beads, fit = make(case, args.seed + number, sim)
             small = sample(image, case.pixel_A).image
             share = share_of_gold(small.shape, beads, len(image))
@@ -99,12 +120,13 @@ def inputs_and_share(rows: np.ndarray, group: str, has_sure: np.ndarray) -> tupl
         return np.stack([one, logit(rows[:, 4]), network], 1), np.array([seen(float(v)) for v in network])
     if group == "laid":
         return np.stack([one, network, has_sure], 1), one
-    return np.stack([one, logit(rows[:, 4])], 1), one
+    half, core, gain, sigmas, off = rows[:, len(COLUMNS) :].T
+    return np.stack([one, half, core, gain, np.log(2 * WORKING_PIXEL_A * rows[:, 7]), np.log(sigmas), off], 1), one
 
 
 def chosen(rows: np.ndarray, group: str) -> np.ndarray:
     plate, within, fitted = (rows[:, k] > 0 for k in (1, 2, 3))
-    groups = {"fitted": fitted & ~plate, "laid": ~fitted, "plate": plate}
+    groups = {"fitted": fitted & ~plate, "laid": ~fitted & ~plate, "plate": plate}
     return np.asarray(groups[group] & within & ~np.isnan(rows[:, 8]))
 
 
@@ -121,12 +143,13 @@ def with_sure(rows: np.ndarray, constants: np.ndarray) -> np.ndarray:
 
 
 def fitted_constants(inputs: np.ndarray, share: np.ndarray, gold: np.ndarray) -> np.ndarray:
-    """Return the constants of greatest likelihood, slopes pulled towards 0 a little."""
+    """Return the constants of greatest likelihood, slopes, each by the spread of its input, pulled towards 0 a little."""
+    spread = inputs[:, 1:].std(0) if len(inputs) else np.zeros(inputs.shape[1] - 1)
 
     def cost(constants: np.ndarray) -> float:
         p = np.clip(stated_of(inputs, share, constants), 1e-9, 1 - 1e-9)
         wrong = -float(np.where(gold, np.log(p), np.log1p(-p)).sum())
-        return wrong + PULL * float((constants[1:] ** 2).sum())
+        return wrong + PULL * float(((spread * constants[1:]) ** 2).sum())
 
     return np.asarray(minimize(cost, np.zeros(inputs.shape[1])).x)
 
@@ -164,6 +187,7 @@ def main() -> None:
     one.add_argument("--scenes", type=int, default=200)
     one.add_argument("--kinds", type=int, default=1)
     one.add_argument("--seed", type=int, default=71)
+    one.add_argument("--cases", default="", help="only cases whose name holds this")
     one.set_defaults(do=gather)
     two = verbs.add_parser("fit")
     two.add_argument("files", type=Path, nargs="+")

@@ -58,8 +58,18 @@ def cases() -> list[Case]:
     ]
     out += [Case(f"carbon edge {size} nm", size, film=True) for size in (5, 10, 15)]
     plate = Case("", phase_deg=90, defocus_A=8000, thickness_A=500)
-    out += [replace(plate, name=f"phase plate {size} nm", diameter_nm=size) for size in (5, 10, 15, 20)]
-    out += [replace(plate, name=f"phase plate carbon {size} nm", diameter_nm=size, film=True) for size in (10, 15)]
+    out += [
+        replace(plate, name=f"phase plate {size} nm {pixel} Å/px", diameter_nm=size, pixel_A=pixel)
+        for size in (5, 10, 15, 20)
+        for pixel in (2.7, 5.4)
+    ]
+    out += [replace(plate, name=f"phase plate carbon {size} nm", diameter_nm=size, film=True) for size in (5, 10, 15)]
+    out += [
+        replace(plate, name=f"phase plate {phase}° {size} nm", diameter_nm=size, phase_deg=phase, defocus_A=defocus_A)
+        for phase, defocus_A in ((60, 5000), (120, 12_000))
+        for size in (5, 10)
+    ]
+    out += [replace(plate, name=f"phase plate {size} nm -40°", diameter_nm=size, tilt_deg=-40.0) for size in (5, 10)]
     out += [Case("crowded 10 nm", proteins=1500), Case("crowded 5 nm", 5, proteins=1500)]
     out += [Case("touching 10 nm", clustered=True), Case("touching 15 nm", 15, clustered=True)]
     out += [Case("low exposure 10 nm", dose=0.6), Case("low exposure 5 nm 60°", 5, dose=0.8, tilt_deg=60)]
@@ -68,6 +78,10 @@ def cases() -> list[Case]:
     out += [
         replace(none, name="none"), replace(none, name="none carbon edge", film=True),
         replace(none, name="none crowded", proteins=1500), replace(none, name="none tilted", tilt_deg=60),
+        replace(plate, name="none phase plate", beads=0),
+        replace(plate, name="none phase plate 5.4 Å/px", beads=0, pixel_A=5.4),
+        replace(plate, name="none phase plate 60°", beads=0, phase_deg=60, defocus_A=5000),
+        replace(plate, name="none phase plate 120°", beads=0, phase_deg=120, defocus_A=12_000),
         replace(plate, name="none phase plate carbon", beads=0, film=True),
         replace(plate, name="none phase plate crowded", beads=0, proteins=1500),
     ]  # fmt: skip

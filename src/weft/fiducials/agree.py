@@ -10,7 +10,7 @@ import scipy.fft as sfft
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
-from weft.fiducials.calibrate import at_rim, of_fitted, of_fitted_under_plate, of_laid, outside_share
+from weft.fiducials.calibrate import at_rim, of_fitted, of_laid, outside_share
 from weft.fiducials.flatten import Flat
 from weft.fiducials.render import Spot, draw_spots
 from weft.fiducials.sample import WORKING_PIXEL_A
@@ -33,9 +33,7 @@ class Agreement:
     diameter_A: float | None
 
 
-def agree(
-    gold: NDArray[np.float32], flat: Flat, fitted: list[Spot], diameter_A: float | None, *, has_phase_plate: bool
-) -> Agreement:
+def agree(gold: NDArray[np.float32], flat: Flat, fitted: list[Spot], diameter_A: float | None) -> Agreement:
     """Return the beads that both witnesses bear out.
 
     Parameters
@@ -48,8 +46,6 @@ def agree(
         What the sphere fit found.
     diameter_A : float or None
         Of the beads after the sphere fit, or as given; None if it found none.
-    has_phase_plate : bool
-        Then protein may be as dark as gold, and the sphere fit decides alone.
 
     Notes
     -----
@@ -62,10 +58,8 @@ def agree(
     for spot in fitted:
         share = outside_share(spot, shape)  # the sphere fit's probability has it already
         fit = spot.probability / share
-        sure = of_fitted_under_plate(fit) if has_phase_plate else of_fitted(fit, mean_inside(gold, spot))
+        sure = of_fitted(fit, mean_inside(gold, spot))
         spots.append(replace(spot, probability=share * sure))
-    if has_phase_plate:
-        return Agreement(sorted(spots, key=lambda s: -s.probability), diameter_A)
     if not flat.is_physical:
         return Agreement(sorted(spots, key=lambda s: -s.probability), diameter_A)
     if diameter_A is None:

@@ -12,11 +12,11 @@ from dataclasses import replace
 from weft.fiducials.render import Spot
 from weft.fields.mask import OUTSIDE_SHARE
 
-__all__ = ["at_rim", "of_fitted", "of_fitted_under_plate", "of_laid", "outside_share"]
+__all__ = ["at_rim", "of_fitted", "of_laid", "of_likeness", "outside_share"]
 
 FITTED = (0.28, 0.516, 2.881)  # constant, a logit of the sphere fit, the network's mean inside
 LAID = (-6.77, 6.45, 2.24)  # constant, the network's mean inside, more if the image has sure beads
-UNDER_PLATE = (-0.424, 0.858)  # constant, a logit of the sphere fit
+UNDER_PLATE = (-60.59, 23.78, 4.02, 12.72, 7.21, 3.81, -12.65)  # see `of_likeness`; logarithms of Å and sigmas
 _UNSEEN, _SEEN = 0.4, 0.1  # share that is left where the network sees nothing; its mean inside that lifts the doubt
 _LEAST = 0.001  # and as much below 1: beyond this the sphere fit's probability says nothing more
 
@@ -54,10 +54,23 @@ def of_laid(inside: float, *, has_sure: bool) -> float:
     return _step(constant + slope * inside + more * has_sure)
 
 
-def of_fitted_under_plate(fit: float) -> float:
-    """Return how sure a bead of the sphere fit is under a phase plate, where the network is not asked."""
-    constant, slope = UNDER_PLATE
-    return _step(constant + slope * _logit(fit))
+def of_likeness(half: float, core: float, gain: float, diameter_A: float, sigmas: float, off: float) -> float:
+    """Return how sure a bead under a phase plate is.
+
+    Parameters
+    ----------
+    half, core, gain : float
+        See `weft.fiducials.likeness.Likeness`.
+    diameter_A : float
+        Of the bead.
+    sigmas : float
+        Of the sphere fit, above 0.
+    off : float
+        Share by which its diameter differs from that of the others.
+    """
+    constants = UNDER_PLATE
+    evidence = (1.0, half, core, gain, math.log(diameter_A), math.log(sigmas), off)
+    return _step(sum(c * e for c, e in zip(constants, evidence, strict=True)))
 
 
 def seen(inside: float) -> float:

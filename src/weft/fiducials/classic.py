@@ -21,9 +21,9 @@ from weft.fiducials.sample import WORKING_PIXEL_A
 from weft.fiducials.spheres import fit_at, fit_everywhere
 from weft.fiducials.template import Optics
 
-__all__ = ["find_spots"]
+__all__ = ["DIAMETERS_A", "SIZES", "Candidate", "find_spots", "search"]
 
-_DIAMETERS_A = (50.0, 60.0, 75.0, 88.0, 100.0, 120.0, 150.0, 200.0, 250.0)
+DIAMETERS_A = (50.0, 60.0, 75.0, 88.0, 100.0, 120.0, 150.0, 200.0, 250.0)
 _LEAST_MERIT = 2.0  # of candidates; how sure they are follows from more than this
 _SURE_SIGMAS, _SIGMAS_WIDTH = 7.0, 0.6
 _SURE_STRENGTH, _STRENGTH_WIDTH = 0.5, 0.05
@@ -34,7 +34,7 @@ _LEAST_STRENGTH = 0.2
 _KIND_SIZES, _KIND_QUALITY = (60.0, 90.0), (0.8, 0.62)  # (Å, least): large beads are mistaken for less
 _KIND_QUALITY_BY_SHAPE = 0.88  # where the strength says nothing because grey values are no electrons
 _LEAST_VOTES, _MOST_SIZES = 0.1, 3  # other diameters are tried if they have a tenth of the first one's votes
-_SIZES = (0.9, 1.0, 1.1)  # of the common diameter: a batch varies by some percent
+SIZES = (0.9, 1.0, 1.1)  # of the common diameter: a batch varies by some percent
 _SIZE_SPREAD = 0.75  # beads of a batch lie within this factor of each other
 _TAKEN_OUT = 0.2  # least probability of what is taken out
 _ROUNDS = 2  # of taking out what was found and looking again
@@ -43,7 +43,9 @@ _MOST_CANDIDATES = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
+class Candidate:
+    """A place where a sphere fits, and how well; see `weft.fiducials.spheres`."""
+
     spot: Spot
     diameter_A: float
     sigmas: float
@@ -93,9 +95,9 @@ def _find(
         likely = [diameter_A]
     else:
         middle = [optics[len(optics) // 2]]
-        tried = tuple(d for d in _DIAMETERS_A if near_A is None or _SIZE_SPREAD <= d / near_A <= 1 / _SIZE_SPREAD)
-        likely = _likely_diameters(flat, _search(flat, tried or _DIAMETERS_A, middle), middle)
-    best: list[_Candidate] = []
+        tried = tuple(d for d in DIAMETERS_A if near_A is None or _SIZE_SPREAD <= d / near_A <= 1 / _SIZE_SPREAD)
+        likely = _likely_diameters(flat, search(flat, tried or DIAMETERS_A, middle), middle)
+    best: list[Candidate] = []
     common = None
     for size in likely:
         found = _told_apart(_of_one_size(flat, size, optics), size, is_physical=flat.is_physical)
@@ -107,13 +109,13 @@ def _find(
     return spots, common if any(spot.probability > 0.5 for spot in spots) else None
 
 
-def _of_one_size(flat: Flat, common_A: float, optics: list[Optics]) -> list[_Candidate]:
+def _of_one_size(flat: Flat, common_A: float, optics: list[Optics]) -> list[Candidate]:
     """Return beads of about one diameter; what was found is taken out and the rest looked through again."""
-    sizes = tuple(common_A * factor for factor in _SIZES)
-    found: list[_Candidate] = []
+    sizes = tuple(common_A * factor for factor in SIZES)
+    found: list[Candidate] = []
     contrast = flat.contrast
     for _ in range(_ROUNDS):
-        fresh = [c for c in _search(replace(flat, contrast=contrast), sizes, optics) if not _repeats(c, found)]
+        fresh = [c for c in search(replace(flat, contrast=contrast), sizes, optics) if not _repeats(c, found)]
         found += fresh
         if not any(c.spot.probability >= _TAKEN_OUT for c in fresh):
             break  # nothing would change
@@ -121,11 +123,11 @@ def _of_one_size(flat: Flat, common_A: float, optics: list[Optics]) -> list[_Can
     return found
 
 
-def _weight(found: list[_Candidate]) -> float:
+def _weight(found: list[Candidate]) -> float:
     return sum(c.spot.probability * c.sigmas**2 for c in found)
 
 
-def _search(flat: Flat, sizes: tuple[float, ...], optics: list[Optics]) -> list[_Candidate]:
+def search(flat: Flat, sizes: tuple[float, ...], optics: list[Optics]) -> list[Candidate]:
     """Return the places where a sphere fits best, each once, strongest first; unlikely ones, too."""
     rim = math.ceil(0.5 * max(sizes) / WORKING_PIXEL_A)
     fits = fit_everywhere(flat, sizes, optics, rim)
@@ -137,7 +139,7 @@ def _search(flat: Flat, sizes: tuple[float, ...], optics: list[Optics]) -> list[
     peaks = (best == ndi.maximum_filter(best, 3)) & (best > _LEAST_MERIT)
     ys, xs = np.nonzero(peaks)
     order = np.argsort(-best[ys, xs], kind="stable")[:_MOST_CANDIDATES]
-    out: list[_Candidate] = []
+    out: list[Candidate] = []
     taken = np.zeros((0, 3))
     for y, x in zip(ys[order].tolist(), xs[order].tolist(), strict=True):
         fit = fits[which[y, x]]
@@ -150,7 +152,7 @@ def _search(flat: Flat, sizes: tuple[float, ...], optics: list[Optics]) -> list[
         sigmas, quality = float(fit.sigmas[y, x]), float(fit.quality[y, x])
         probability = _probability(sigmas, strength, quality)
         spot = Spot(y + dy - rim, x + dx - rim, 0.5 * fit.diameter_A / WORKING_PIXEL_A, probability)
-        out.append(_Candidate(spot, fit.diameter_A, sigmas, strength, quality, fit.template))
+        out.append(Candidate(spot, fit.diameter_A, sigmas, strength, quality, fit.template))
     return out
 
 
@@ -181,7 +183,7 @@ def _subpixel(values: NDArray[np.float32], y: int, x: int) -> tuple[float, float
     return dy, dx
 
 
-def _repeats(candidate: _Candidate, others: list[_Candidate]) -> bool:
+def _repeats(candidate: Candidate, others: list[Candidate]) -> bool:
     """Whether a candidate is only what taking out a bead has left."""
     return any(
         math.hypot(candidate.spot.y - o.spot.y, candidate.spot.x - o.spot.x) < 0.5 * o.diameter_A / WORKING_PIXEL_A
@@ -189,7 +191,7 @@ def _repeats(candidate: _Candidate, others: list[_Candidate]) -> bool:
     )
 
 
-def _told_apart(found: list[_Candidate], common_A: float, *, is_physical: bool) -> list[_Candidate]:
+def _told_apart(found: list[Candidate], common_A: float, *, is_physical: bool) -> list[Candidate]:
     """Return candidates, less sure where most of their kind are fitted badly.
 
     Dense protein under a phase plate may be as strong as a small bead, but it is no sphere: half of its variance is
@@ -209,7 +211,7 @@ def _step(x: float) -> float:
     return 1 / (1 + math.exp(-min(max(x, -30.0), 30.0)))
 
 
-def _likely_diameters(flat: Flat, found: list[_Candidate], optics: list[Optics]) -> list[float]:
+def _likely_diameters(flat: Flat, found: list[Candidate], optics: list[Optics]) -> list[float]:
     """Return diameters that most beads may have, each to some percent, likeliest first; none if nothing is sure."""
     sure = [c for c in found if c.spot.probability > _LEAST_PROBABILITY]
     votes = dict.fromkeys(sorted({c.diameter_A for c in sure}), 0.0)
@@ -224,7 +226,7 @@ def _likely_diameters(flat: Flat, found: list[_Candidate], optics: list[Optics])
     return out
 
 
-def _refined_diameter(flat: Flat, sure: list[_Candidate], coarse: float, optics: list[Optics]) -> float:
+def _refined_diameter(flat: Flat, sure: list[Candidate], coarse: float, optics: list[Optics]) -> float:
     """Return the diameter near a coarse one that fits best where candidates of about that size lie."""
     chosen = [c for c in sure if _SIZE_SPREAD <= c.diameter_A / coarse <= 1 / _SIZE_SPREAD]
     tried = [coarse * factor for factor in (0.82, 0.88, 0.94, 1.0, 1.06, 1.13, 1.2)]
@@ -239,7 +241,7 @@ def _refined_diameter(flat: Flat, sure: list[_Candidate], coarse: float, optics:
     return tried[best] * (1 + 0.06 * (0.5 * (before - after) / bend if bend < 0 else 0.0))
 
 
-def _taken_out(contrast: NDArray[np.float32], found: list[_Candidate]) -> NDArray[np.float32]:
+def _taken_out(contrast: NDArray[np.float32], found: list[Candidate]) -> NDArray[np.float32]:
     """Return the contrast with the beads that are likely divided out."""
     out = contrast.copy()
     height, width = out.shape

@@ -13,6 +13,7 @@ from weft.fiducials.classic import find_spots
 from weft.fiducials.flatten import Flat, flatten
 from weft.fiducials.models import load_net
 from weft.fiducials.net import infer, inputs_of
+from weft.fiducials.plate import find_under_plate
 from weft.fiducials.render import Spot, draw_spots
 from weft.fiducials.sample import WORKING_PIXEL_A, Sampled, sample
 from weft.fiducials.scenes import DIRT, GOLD
@@ -109,11 +110,13 @@ def detect(
     if flat.is_blank:
         return np.zeros(shape, np.float32), no_dirt, [], None
     given_A = 10 * settings.bead_diameter_nm if settings.bead_diameter_nm is not None else None
+    has_plate = _has_plate(ctf)
     if model.path is None:
-        spots, found_A = find_spots(flat, optics_of(ctf), given_A, engine.threads)
+        find = find_under_plate if has_plate else find_spots
+        spots, found_A = find(flat, optics_of(ctf), given_A, engine.threads)
         return draw_spots(shape, spots), no_dirt, spots, found_A
     classes = infer(load_net(model.path, engine.device), inputs_of(flat), engine)
-    dirt = _without_specks(classes[DIRT] > (_SURE_DIRT if _has_plate(ctf) else 0.5))
+    dirt = _without_specks(classes[DIRT] > (_SURE_DIRT if has_plate else 0.5))
     if not model.uses_sphere_fit:
         return classes[GOLD], dirt, pieces(classes[GOLD]), given_A
     probability, spots, found_A = brought_together(classes[GOLD], flat, settings, engine, ctf)
@@ -125,6 +128,8 @@ def brought_together(
 ) -> tuple[NDArray[np.float32], list[Spot], float | None]:
     """Return probability, beads and their diameter (Å) after the sphere fit has checked what a network sees.
 
+    Under a phase plate the network is not asked.
+
     Parameters
     ----------
     gold : ndarray, shape (y, x), float32
@@ -134,12 +139,14 @@ def brought_together(
     """
     shape = flat.contrast.shape
     given_A = 10 * settings.bead_diameter_nm if settings.bead_diameter_nm is not None else None
-    has_plate = _has_plate(ctf)
-    if not has_plate and gold.max() < _NO_GOLD:
+    if _has_plate(ctf):
+        spots, found_A = find_under_plate(flat, optics_of(ctf), given_A, engine.threads)
+        return draw_spots(shape, spots), spots, found_A
+    if gold.max() < _NO_GOLD:
         return np.zeros(shape, np.float32), [], None
-    near_A = None if has_plate else size_of_pieces(gold, flat)
+    near_A = size_of_pieces(gold, flat)
     spots, found_A = find_spots(flat, optics_of(ctf), given_A, engine.threads, near_A=near_A)
-    both = agree(gold, flat, spots, found_A, has_phase_plate=has_plate)
+    both = agree(gold, flat, spots, found_A)
     return draw_spots(shape, both.spots), both.spots, both.diameter_A
 
 

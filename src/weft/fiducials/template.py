@@ -13,7 +13,7 @@ from weft.conventions import electron_wavelength_A
 from weft.fiducials.sample import WORKING_PIXEL_A
 from weft.fields import CtfFit, Verdict
 
-__all__ = ["Optics", "bead_contrast", "interaction_constant", "optics_of"]
+__all__ = ["Optics", "bead_contrast", "interaction_constant", "optics_of", "shifted_contrasts"]
 
 GOLD_INNER_POTENTIAL_V = 27.0  # mean inner potential of gold, 21 to 30 V in the literature
 GOLD_MEAN_FREE_PATH_A = 60.0  # of scattering out of the aperture at 300 kV: intensity falls as exp(-t / 60 Å)
@@ -81,7 +81,50 @@ def bead_contrast(
     transform with exp(i χ), χ = π λ Δf k² - ½ π Cs λ³ k⁴ + phase shift (Reimer & Kohl, Transmission Electron
     Microscopy, ch. 6). The phase shift acts on what was scattered.
     """
-    n = 2 * math.ceil((radius_A + margin_A) / WORKING_PIXEL_A) + 1
+    n = _side(radius_A, margin_A)
+    fine, first = _fine_contrast(radius_A, optics, n, offset_px, mean_free_path_A, inner_potential_V)
+    return _binned(fine, n, first, first)
+
+
+def shifted_contrasts(radius_A: float, optics: Optics, reach: int, *, margin_A: float) -> NDArray[np.float32]:
+    """Return `bead_contrast` with the centre moved by each multiple of a quarter pixel.
+
+    Parameters
+    ----------
+    radius_A, optics, margin_A
+        See `bead_contrast`.
+    reach : int
+        Quarter pixels each way.
+
+    Returns
+    -------
+    ndarray, shape (2 reach + 1, 2 reach + 1, n, n), float32
+        By the shift of y, then of x.
+    """
+    n = _side(radius_A, margin_A)
+    fine, first = _fine_contrast(radius_A, optics, n, (0.0, 0.0), GOLD_MEAN_FREE_PATH_A, GOLD_INNER_POTENTIAL_V)
+    starts = [first - shift for shift in range(-reach, reach + 1)]
+    return np.stack([[_binned(fine, n, top, left) for left in starts] for top in starts])
+
+
+def _side(radius_A: float, margin_A: float) -> int:
+    return 2 * math.ceil((radius_A + margin_A) / WORKING_PIXEL_A) + 1
+
+
+def _binned(fine: NDArray[np.float64], n: int, top: int, left: int) -> NDArray[np.float32]:
+    inner = fine[top : top + n * _FINE, left : left + n * _FINE]
+    return np.asarray(inner.reshape(n, _FINE, n, _FINE).mean((1, 3)), dtype=np.float32)
+
+
+def _fine_contrast(
+    radius_A: float,
+    optics: Optics,
+    n: int,
+    offset_px: tuple[float, float],
+    mean_free_path_A: float,
+    inner_potential_V: float,
+) -> tuple[NDArray[np.float64], int]:
+    """Return a sphere's contrast at `_FINE` samples a pixel, with a rim, and the sample that the picture starts at."""
     fine = sfft.next_fast_len(n * _FINE + 2 * int(100 / WORKING_PIXEL_A) * _FINE)
     step = WORKING_PIXEL_A / _FINE
     first = (fine - n * _FINE) // 2
@@ -99,9 +142,7 @@ def bead_contrast(
     k2 = k[:, None] ** 2 + k[None, :] ** 2
     chi = math.pi * lam * optics.defocus_A * k2 - 0.5 * math.pi * optics.cs_mm * 1e7 * lam**3 * k2**2
     transfer = np.exp(1j * (chi + math.radians(optics.phase_shift_deg)) - 0.25 * _B_FACTOR_A2 * k2)
-    intensity = np.abs(1 + sfft.ifft2(sfft.fft2(scattered) * transfer)) ** 2 - 1
-    inner = intensity[first : first + n * _FINE, first : first + n * _FINE]
-    return np.asarray(inner.reshape(n, _FINE, n, _FINE).mean((1, 3)), dtype=np.float32)
+    return np.abs(1 + sfft.ifft2(sfft.fft2(scattered) * transfer)) ** 2 - 1, first
 
 
 def interaction_constant(voltage_kV: float) -> float:

@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 
-from weft.fiducials.calibrate import at_rim, of_fitted, of_fitted_under_plate, of_laid, outside_share
+from weft.fiducials.calibrate import at_rim, of_fitted, of_laid, of_likeness, outside_share
 from weft.fiducials.render import Spot
 
 STEPS = np.linspace(0, 1, 21).tolist()
@@ -10,11 +10,19 @@ STEPS = np.linspace(0, 1, 21).tolist()
 
 def test_more_evidence_never_makes_gold_less_likely() -> None:
     for low, high in itertools.pairwise(STEPS):
-        assert of_fitted_under_plate(low) <= of_fitted_under_plate(high)
         assert of_laid(low, has_sure=False) < of_laid(high, has_sure=False) < of_laid(high, has_sure=True)
         for other in STEPS:
             assert of_fitted(low, other) <= of_fitted(high, other)
             assert of_fitted(other, low) <= of_fitted(other, high)
+
+
+def test_more_likeness_never_makes_gold_less_likely() -> None:
+    usual = (0.7, 0.65, 0.4, 50.0, 12.0)  # half, core, gain, Å, sigmas
+    for place in range(len(usual)):
+        for low, high in itertools.pairwise((0.8, 0.9, 1.0, 1.1)):
+            less, more = ([v * (f if i == place else 1) for i, v in enumerate(usual)] for f in (low, high))
+            assert 0 < of_likeness(*less, 0.0) < of_likeness(*more, 0.0) < 1
+            assert of_likeness(*less, 0.1) < of_likeness(*less, 0.0)
 
 
 def test_gold_needs_both_witnesses() -> None:
@@ -24,7 +32,7 @@ def test_gold_needs_both_witnesses() -> None:
 
 
 def test_probabilities_stay_between_nothing_and_certainty() -> None:
-    values = [of_fitted(a, b) for a in STEPS for b in STEPS] + [of_fitted_under_plate(a) for a in STEPS]
+    values = [of_fitted(a, b) for a in STEPS for b in STEPS]
     assert min(values) > 0
     assert max(values) < 1
 

@@ -145,14 +145,11 @@ def test_network_adds_what_the_fit_has_missed_and_doubts_what_it_does_not_see() 
     first, second = Spot(20.0, 20.0, 6.0, 1.0), Spot(20.0, 28.0, 6.0, 1.0)
     flat = flatten(np.random.default_rng(0).poisson(100, (64, 64)).astype(np.float32))
     gold = draw_spots((64, 64), [first, second])
-    both = agree(gold, flat, [first], 96.0, has_phase_plate=False)
+    both = agree(gold, flat, [first], 96.0)
     assert len(both.spots) == 2
     assert np.hypot(both.spots[1].y - 20, both.spots[1].x - 28) < 2
-    alone = agree(np.zeros_like(gold), flat, [first], 96.0, has_phase_plate=False)
+    alone = agree(np.zeros_like(gold), flat, [first], 96.0)
     assert alone.spots[0].probability < 0.5
-    under_plate = agree(np.zeros_like(gold), flat, [first], 96.0, has_phase_plate=True)
-    assert len(under_plate.spots) == 1
-    assert under_plate.spots[0].probability > 0.95
 
 
 def test_pieces_are_discs_of_equal_area() -> None:
