@@ -29,7 +29,7 @@ from weft.fiducials.classic import DIAMETERS_A, find_spots
 from weft.fiducials.flatten import Flat, flatten
 from weft.fiducials.models import load_net
 from weft.fiducials.net import infer, inputs_of
-from weft.fiducials.plate import common_diameter, evidence
+from weft.fiducials.plate import LEAST_HALF, common_diameter, evidence
 from weft.fiducials.render import Spot
 from weft.fiducials.sample import WORKING_PIXEL_A, sample
 from weft.fiducials.scenes import GOLD, make_scene
@@ -74,10 +74,12 @@ def candidates(image: np.ndarray, optics: list[Optics], share: np.ndarray, engin
 
 
 def under_plate(flat: Flat, optics: list[Optics], share: np.ndarray) -> list[Any]:
-    """Return candidates under a phase plate: of the beads' size, without beads of all sizes."""
+    """Return candidates under a phase plate: of the beads' size; without beads the better ones of all sizes."""
     sizes = [common_diameter(flat, [optics[len(optics) // 2]])] if share.any() else DIAMETERS_A
     rows = []
     for one in itertools.chain.from_iterable(evidence(flat, size, optics) for size in sizes):
+        if one.half < LEAST_HALF and not share.any():
+            continue
         spot = Spot(one.y, one.x, 0.5 * one.diameter_A / WORKING_PIXEL_A, one.probability)
         within = outside_share(spot, share.shape) == 1
         stated = (spot.probability, spot.radius, inner_share(share, spot))

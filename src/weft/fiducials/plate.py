@@ -17,9 +17,11 @@ from weft.fiducials.render import Spot
 from weft.fiducials.sample import WORKING_PIXEL_A
 from weft.fiducials.template import Optics
 
-__all__ = ["Evidence", "common_diameter", "evidence", "find_under_plate"]
+__all__ = ["LEAST_HALF", "Evidence", "common_diameter", "evidence", "find_under_plate"]
 
-_LEAST_SIGMAS, _LEAST_GAIN, _LEAST_HALF = 6.0, 0.15, 0.57  # less is noise, or nothing like a bead
+_LEAST_SIGMAS, _LEAST_GAIN = 6.0, 0.15  # less is noise
+LEAST_HALF = 0.57  # of a bead that makes others likely
+_EASED_HALF = 0.45  # enough once there is one: what lies over a large, bright bead is many sigmas off
 _LEAST_WHOLE = 0.6  # likeness that votes for a size: hardly any protein reaches it
 _VOTERS, _MOST = 60, 300  # candidates that vote, and that are looked at in the end
 _REFINED_ON = 12
@@ -68,13 +70,14 @@ def find_under_plate(
     with sfft.set_workers(threads):
         common = diameter_A if diameter_A is not None else common_diameter(flat, [optics[len(optics) // 2]])
         found = evidence(flat, common, optics)
-    share = 1.0 if any(e.probability > _SURE for e in found) else _NONE_SURE
+    is_sure = any(e.probability > _SURE and e.half >= LEAST_HALF for e in found)
+    share = 1.0 if is_sure else _NONE_SURE
     spots = [
         at_rim(Spot(e.y, e.x, 0.5 * e.diameter_A / WORKING_PIXEL_A, share * e.probability), flat.contrast.shape)
         for e in found
     ]
     spots = [spot for spot in spots if spot.probability >= _LEAST_PROBABILITY]
-    return spots, common if share == 1 else None
+    return spots, common if is_sure else None
 
 
 def evidence(flat: Flat, common_A: float, optics: list[Optics]) -> list[Evidence]:
@@ -88,7 +91,7 @@ def evidence(flat: Flat, common_A: float, optics: list[Optics]) -> list[Evidence
         found += [
             Evidence(y, x, size, abs(size / common_A - 1), c.sigmas, half, core, gain)
             for c, (y, x, half, core, gain) in zip(chosen, values, strict=True)
-            if gain >= _LEAST_GAIN and half >= _LEAST_HALF
+            if gain >= _LEAST_GAIN and half >= _EASED_HALF
         ]
     found.sort(key=lambda e: -e.probability)
     kept: list[Evidence] = []
