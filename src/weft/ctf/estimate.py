@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from weft.ctf.background import Flat, flatten
 from weft.ctf.field import GridField, make_field
-from weft.ctf.fit import FINE, Parameters, Solution, evaluate, expected_powers, make_model, refine
+from weft.ctf.fit import FINE, Model, Parameters, Solution, evaluate, expected_powers, make_model, refine
 from weft.ctf.model import Optics, make_optics
 from weft.ctf.resolution import Curves1D, curves_of, display_spectrum, supported_resolution
 from weft.ctf.search import Reach, search
@@ -41,6 +41,8 @@ _STARTS = 6
 _MOST_FULL = 3
 _ROUNDS = 2
 _LEAST_LEVEL = 0.1
+_FORMS_A = 22.0  # frequencies of larger structures are left out in the end
+_LEAST_LEFT = 0.7  # of what is known of each parameter, without them
 _FIRST_STIFFNESS = (8000.0, 8000.0)  # about what the data tell in the end
 _MOST_REVERSED = -0.3  # of the greatest D; past the thickness node it is -0.22 of what it was
 _RIVAL = 0.5  # starts with less than this share of the best one's gain are not refined
@@ -179,8 +181,24 @@ def _finish(work: _Work, first: Flat, best: Solution) -> tuple[Solution, Flat]:
         best = refine(model, best.at)
         if left:
             stiffness = likeliest_stiffness(best.linear, best.pull, model.counts)
+    if not fit_phase:  # which the lowest rings tell
+        best = _without_forms(model, best)
     lean = evaluate(make_model(first, field, optics, fit_phase=fit_phase, fade=fade), best.at)
     return replace(best, gain=lean.gain), flat
+
+
+def _without_forms(model: Model, best: Solution) -> Solution:
+    """Return the fit without the lowest frequencies, if they tell little.
+
+    There, a few large objects (beads, membranes, large proteins) show the rings of their own form, and gold is no weak
+    phase object: together 40 Å of defocus at tilts, and half of the astigmatism's error in thin ice.
+    """
+    flat = model.flat
+    above = flat.cells.k[flat.ring] >= 1 / _FORMS_A
+    rest = refine(replace(model, flat=replace(flat, weight=np.where(above, flat.weight, 0.0))), best.at)
+    if np.any(np.diag(rest.information) < _LEAST_LEFT * np.diag(best.information)):
+        return best
+    return replace(evaluate(model, rest.at), covariance=rest.covariance)
 
 
 def _up_to(spectra: PatchSpectra, resolution_A: float) -> PatchSpectra:

