@@ -16,13 +16,18 @@ def test_more_evidence_never_makes_gold_less_likely() -> None:
             assert of_fitted(other, low) <= of_fitted(other, high)
 
 
+def likeness(of: list[float], off: float) -> float:
+    half, core, gain, diameter_A, sigmas = of
+    return of_likeness(half, core, gain, diameter_A, sigmas, off)
+
+
 def test_more_likeness_never_makes_gold_less_likely() -> None:
     usual = (0.7, 0.65, 0.4, 50.0, 12.0)  # half, core, gain, Å, sigmas
     for place in range(len(usual)):
         for low, high in itertools.pairwise((0.8, 0.9, 1.0, 1.1)):
             less, more = ([v * (f if i == place else 1) for i, v in enumerate(usual)] for f in (low, high))
-            assert 0 < of_likeness(*less, 0.0) < of_likeness(*more, 0.0) < 1
-            assert of_likeness(*less, 0.1) < of_likeness(*less, 0.0)
+            assert 0 < likeness(less, 0.0) < likeness(more, 0.0) < 1
+            assert likeness(less, 0.1) < likeness(less, 0.0)
 
 
 def test_gold_needs_both_witnesses() -> None:
