@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -139,11 +139,20 @@ class Pool:
         gpus = visible_gpus() if self._compute.device == "auto" else []
         gpu = gpus[self._started % len(gpus)] if gpus else None
         self._started += 1
-        arguments = (theirs, self._work, self._compute, os.getpid(), gpu)
+        arguments = (theirs, self._work, self._compute, os.getpid())
         process = self._context.Process(target=_serve, args=arguments, daemon=True, name="weft-worker")
-        process.start()
+        with _environment(self._environment_of(gpu)):
+            process.start()
         theirs.close()
         return _Worker(process, ours)
+
+    def _environment_of(self, gpu: str | None) -> dict[str, str]:
+        """Return what libraries read when they are loaded, which is before `_serve` runs."""
+        told = {
+            "OMP_NUM_THREADS": str(self._compute.threads),
+            "OPENBLAS_NUM_THREADS": "1",  # NumPy's small systems take ten times as long on two threads that wait
+        }
+        return told if gpu is None else {**told, "CUDA_VISIBLE_DEVICES": gpu}  # this worker sees one device
 
     def _replace(self, worker: _Worker) -> None:
         worker.pipe.close()
@@ -151,12 +160,24 @@ class Pool:
         worker.process, worker.pipe, worker.job = fresh.process, fresh.pipe, None
 
 
-def _serve(pipe: Connection, work: Work, compute: ComputeSettings, parent: int, gpu: str | None) -> None:
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set variables for the processes started within."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _serve(pipe: Connection, work: Work, compute: ComputeSettings, parent: int) -> None:
     """Work until told to stop or left alone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    os.environ["OMP_NUM_THREADS"] = str(compute.threads)
-    if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before torch is loaded: this worker sees one device
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     while True:
         try:
