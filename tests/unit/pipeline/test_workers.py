@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ class Job:
     out: Path
 
 
-def tell_environment(*_: Any) -> dict[str, Any]:
+def tell_environment(job: Any, compute: ComputeSettings, report: Callable[[str, float], None]) -> dict[str, Any]:  # noqa: ARG001
     return {name: os.environ.get(name) for name in ASKED}
 
 
