@@ -88,7 +88,7 @@ def series(folder: Path, project: Path) -> None:
     """Tell hands and suggestions beside the truth."""
     weft(project, "import")
     truth: dict[str, Any] = json.loads((folder / "truth" / "truth.json").read_text())
-    spoiled = {image["name"]: image["what"] for image in truth["images"] if image.get("what")}
+    spoiled = {image["name"]: image["bad"] for image in truth["images"] if image.get("bad")}
     found = {entry["item"]: entry["reason"] for entry in json.loads(weft(project, "suggest", "--json"))["suggestions"]}
     print(weft(project, "hand"))
     good = len(truth["images"]) - len(spoiled)
