@@ -17,7 +17,7 @@ from weft.ctf.model import Optics, make_optics
 from weft.ctf.resolution import Curves1D, curves_of, display_spectrum, supported_resolution
 from weft.ctf.search import Reach, search
 from weft.ctf.smooth import likeliest_stiffness
-from weft.ctf.spectra import PatchSpectra, bin_cells, patch_spectra, without_hot_pixels
+from weft.ctf.spectra import PatchSpectra, bin_cells, patch_spectra, without_dark_patches, without_hot_pixels
 from weft.ctf.verdict import NO_RINGS_GAIN, assess
 from weft.ctf.window import window_fade
 from weft.engine.device import Engine
@@ -111,6 +111,7 @@ def estimate_ctf(
     times = parse_grid(settings.grid, 100)[2] if frames is not None else 1
     sources = [image] if frames is None else (without_hot_pixels(frame) for frame in frames)
     spectra = patch_spectra(sources, pixel_size_A, patch_px, band_A, engine, most_groups=2 * times if times > 1 else 1)
+    spectra = without_dark_patches(spectra)
     sides_A = (image.shape[0] * pixel_size_A, image.shape[1] * pixel_size_A)
     nx, ny, _ = parse_grid(settings.grid, 1)
     groups = len(np.unique(spectra.times))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
@@ -14,11 +14,21 @@ from numpy.typing import NDArray
 from weft.engine.device import Engine
 from weft.engine.fft import rfft2
 
-__all__ = ["Cells", "PatchSpectra", "bin_cells", "patch_spectra", "patch_starts", "taper_of", "without_hot_pixels"]
+__all__ = [
+    "Cells",
+    "PatchSpectra",
+    "bin_cells",
+    "patch_spectra",
+    "patch_starts",
+    "taper_of",
+    "without_dark_patches",
+    "without_hot_pixels",
+]
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
 
+_LEAST_POWER = 0.2  # of a lit patch; what an opaque object leaves of it is noise
 _HOT_SIGMA = 8.0  # pixels farther than this from the median, in robust standard deviations, take the median
 
 
@@ -233,6 +243,15 @@ def _share(taper: Array, starts: tuple[NDArray[np.intp], NDArray[np.intp]]) -> f
         rho = np.sum(np.abs(np.fft.fft(common, axis=1)) ** 2, axis=1) / energy**2
         share /= float(counts[near] @ rho) / len(axis)
     return share
+
+
+def without_dark_patches(spectra: PatchSpectra) -> PatchSpectra:
+    """Return the spectra of patches that electrons reach: behind a grid bar there are no rings, only a little noise."""
+    own = spectra.power.mean(axis=1, dtype=np.float64)
+    lit = own >= _LEAST_POWER * float(np.quantile(own, 0.75))
+    if lit.all():
+        return spectra
+    return replace(spectra, power=spectra.power[lit], places_A=spectra.places_A[lit], times=spectra.times[lit])
 
 
 def bin_cells(spectra: PatchSpectra, rings_per_px: float, sectors: int, *, stretch: Array | None = None) -> Cells:

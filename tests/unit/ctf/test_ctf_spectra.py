@@ -41,3 +41,13 @@ def test_the_form_of_large_objects_is_not_taken_for_rings() -> None:
     whole, _ = estimate_ctf(image, 2.0, CtfSettings(range_A=(40, 5)), OPTICS, ENGINE)
     above, _ = estimate_ctf(image, 2.0, CtfSettings(range_A=(22, 5)), OPTICS, ENGINE)
     assert whole.defocus_A == pytest.approx(above.defocus_A, abs=0.25 * above.sigma["defocus_A"])
+
+
+def test_what_lies_behind_a_grid_bar_is_left_out() -> None:
+    image = ring_image(gradient=(0.0, 1.5), u_A=36000, v_A=36000).copy()
+    whole, _ = estimate_ctf(image, 2.0, CtfSettings(), OPTICS, ENGINE)
+    image[:, :400] *= 0.1
+    fit, _ = estimate_ctf(image, 2.0, CtfSettings(), OPTICS, ENGINE)
+    assert fit.details["patches"] < whole.details["patches"]
+    assert fit.defocus_A == pytest.approx(36000, abs=4 * fit.sigma["defocus_A"])
+    assert fit.gradient_y == pytest.approx(1.5, abs=4 * fit.sigma["gradient_y"])
