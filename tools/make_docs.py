@@ -61,7 +61,7 @@ def verbs_page() -> str:
         "",
         "<!-- made by tools/make_docs.py from src/weft/cli; edits are overwritten -->",
         "",
-        "Results go to stdout, progress and messages to stderr. `--json` gives one document with a `schema`;",
+        "Results go to stdout, progress and messages to stderr. `--json` gives one document with a `schema` (`weft.error/1` when it fails);",
         "`weft run --json` prints its events, one JSON object a line.",
         "",
         "| exit code | meaning |",

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from weft import __version__
-from weft.cli.output import message, say
+from weft.cli.output import json_line, message, say
 from weft.errors import UsageError, WeftError
 
 __all__ = ["GROUPS", "VERBS", "call_words", "help_text", "main", "module_of"]
@@ -73,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         message(str(error))
+        if "--json" in words:
+            json_line({"schema": "weft.error/1", "error": str(error), "exit_code": error.exit_code})
         return error.exit_code
     except KeyboardInterrupt:
         message("stopped; what was finished is kept, and the same command goes on from there")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,10 @@ from weft import __version__
 from weft.errors import InputError, ItemFailed
 from weft.export.alignment import add_alignment, is_as_made
 from weft.export.chosen import Chosen
-from weft.fields import Bead
+from weft.export.erased import Part, without_gold
 from weft.io.atomic import write_text
 from weft.io.identity import file_identity
 from weft.io.machine import machine_errors
-from weft.io.masktiff import effective_mask
 from weft.io.mdoc import Entry, Mdoc, mdoc_text, read_mdoc
 from weft.io.mrc import MrcHeader, MrcStackWriter, read_mrc, read_mrc_header
 from weft.series.table import Tilt, TiltSeries
@@ -38,7 +37,6 @@ from weft.state.project import Project
 
 __all__ = ["StackOptions", "StackResult", "is_current", "rawtlt_text", "sections_text", "write_stack"]
 
-Part = Literal["full", "even", "odd"]
 _PLACES: dict[Part, str] = {"full": "average", "even": "even", "odd": "odd"}
 _ENDINGS: dict[Part, str] = {"full": "", "even": "_EVN", "odd": "_ODD"}
 _COLUMNS = (
@@ -329,29 +327,9 @@ def _images(
                 f"a stack needs one size, so finish `weft run`, or leave it out: `weft drop {movie}`"
             )
         image = read_mrc(path)[0].astype(np.float32)
-        yield part, _erased(project, chosen, movie, image, part) if options.erase_gold else image
-
-
-def _erased(
-    project: Project, chosen: Chosen, movie: str, image: NDArray[np.float32], part: Part
-) -> NDArray[np.float32]:
-    """Return an image without its gold; without a mask it stays as it is."""
-    folder, record = project.path("mask", movie).parent, chosen.records.get(movie)
-    mask = effective_mask(folder, movie)
-    if mask is None:
-        return image
-    from weft.signal.fill import erase_for_stack
-
-    is_painted = (folder / f"{movie}.edit.tif").exists()
-    facts = record.mask if record is not None and not is_painted else None
-    beads = [Bead(*row) for row in (*facts.beads, *facts.doubtful)] if facts is not None else []
-    fit = record.ctf.to_fit() if record is not None and record.ctf is not None else None
-    defocus_A = fit.defocus_A if fit is not None and np.isfinite(fit.defocus_A) else None
-    pixel_A = _header(project.path("average", movie)).pixel_size_A or 1.0
-    voltage_kV = project.settings.optics.voltage_kV
-    return erase_for_stack(
-        image, pixel_A, mask, name=movie, part=part, beads=beads, defocus_A=defocus_A, voltage_kV=voltage_kV
-    )
+        if options.erase_gold:
+            image = without_gold(project, chosen, movie, image, part=part, pixel_size_A=header.pixel_size_A or 1.0)
+        yield part, image
 
 
 def _header(path: Path) -> MrcHeader:

@@ -251,7 +251,9 @@ def _judge(pattern: Pattern, ways: Sequence[Orientation], spread: float, varianc
     told = f"{pattern.movies} movies with {pattern.electrons:.3g} electrons a pixel together"
     percent = 100 * best.slope
     outcome: Outcome = "undecided"
-    if spread * _ENOUGH > 1:
+    if variance < 1e-12:
+        reason = "the reference is the same everywhere: it changes nothing, however it lies"
+    elif spread * _ENOUGH > 1:
         needed = (_ENOUGH * spread) ** 2 * pattern.electrons
         reason = f"{told} cannot show the reference's pattern; about {needed:.2g} electrons a pixel are needed"
     elif best.score > _ENOUGH and _SLOPES[0] < best.slope < _SLOPES[1]:

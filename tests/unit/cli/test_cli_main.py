@@ -32,6 +32,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("project")
+def test_a_program_that_asked_for_json_gets_errors_so(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(["show", "NOWHERE", "--json"], capsys)
+    told = json.loads(out)
+    assert told["schema"] == "weft.error/1"
+    assert told["exit_code"] == code != 0
+    assert told["error"] == err.strip()
+
+
 def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(["--help"], capsys)
     assert code == 0

@@ -180,6 +180,9 @@ def test_too_few_electrons_and_symmetric_references_are_undecided() -> None:
     twins = find_orientation(_pattern(1 / mirrored, 15), mirrored, Path("g"))
     assert twins.outcome == "undecided"
     assert "nearly alike" in twins.reason
+    flat = find_orientation(_pattern(sensitivity, 13), np.full((100, 100), 2, np.float32), Path("g"))
+    assert flat.outcome == "undecided"
+    assert "the same everywhere" in flat.reason
 
 
 def test_a_gain_is_estimated_from_enough_movies_with_the_bad_pixels() -> None:

@@ -1,0 +1,58 @@
+"""Images without their gold, for stacks."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weft.export.chosen import Chosen
+from weft.fields import Bead
+from weft.io.masktiff import effective_mask
+from weft.state.project import Project
+
+__all__ = ["Part", "without_gold"]
+
+Part = Literal["full", "even", "odd"]
+
+
+def without_gold(
+    project: Project, chosen: Chosen, movie: str, image: NDArray[np.float32], *, part: Part, pixel_size_A: float
+) -> NDArray[np.float32]:
+    """Return an image with its gold filled; without a mask it stays as it is.
+
+    Parameters
+    ----------
+    project : Project
+        Whose masks and settings count.
+    chosen : Chosen
+        The series, with the movies' records.
+    movie : str
+        Name.
+    image : ndarray, shape (y, x), float32
+        The average or a half of it.
+    part : str
+        Which of them.
+    pixel_size_A : float
+        Of the image.
+    """
+    folder, record = project.path("mask", movie).parent, chosen.records.get(movie)
+    mask = effective_mask(folder, movie)
+    if mask is None:
+        return image
+    from weft.signal.fill import erase_for_stack
+
+    is_painted = (folder / f"{movie}.edit.tif").exists()
+    facts = record.mask if record is not None and not is_painted else None
+    fit = record.ctf.to_fit() if record is not None and record.ctf is not None else None
+    return erase_for_stack(
+        image,
+        pixel_size_A,
+        mask,
+        name=movie,
+        part=part,
+        beads=[Bead(*row) for row in (*facts.beads, *facts.doubtful)] if facts is not None else [],
+        defocus_A=fit.defocus_A if fit is not None and np.isfinite(fit.defocus_A) else None,
+        voltage_kV=project.settings.optics.voltage_kV,
+    )
