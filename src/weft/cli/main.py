@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from weft import __version__
 from weft.cli.output import json_line, message, say
-from weft.errors import UsageError, WeftError
+from weft.errors import Interrupted, UsageError, WeftError
 
 __all__ = ["GROUPS", "VERBS", "call_words", "help_text", "main", "module_of"]
 
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         message(str(error))
-        if "--json" in words:
+        if "--json" in words and not isinstance(error, Interrupted):  # whose events end by themselves
             json_line({"schema": "weft.error/1", "error": str(error), "exit_code": error.exit_code})
         return error.exit_code
     except KeyboardInterrupt:
