@@ -207,7 +207,7 @@ def taper_of(side_px: int) -> Array:
     Notes
     -----
     The first of the sine tapers of Riedel & Sidorenko 1995. Half-overlapping patches of it hold 15 % more of an
-    image of 2,800 Å than Hann's, which take little of its border; leakage from 1/40 Å into the band is below 1e-7.
+    image of 2,800 Å than Hann's, which take little of its border; leaked power falls with the fourth power of distance.
     """
     return np.asarray(np.sin(np.pi * (np.arange(side_px) + 0.5) / side_px))
 

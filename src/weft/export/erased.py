@@ -37,13 +37,13 @@ def without_gold(
     pixel_size_A : float
         Of the image.
     """
-    folder, record = project.path("mask", movie).parent, chosen.records.get(movie)
-    mask = effective_mask(folder, movie)
+    mask = effective_mask(project.path("mask", movie).parent, movie)
     if mask is None:
         return image
     from weft.signal.fill import erase_for_stack
 
-    is_painted = (folder / f"{movie}.edit.tif").exists()
+    record = chosen.records.get(movie)
+    is_painted = project.path("edited_mask", movie).exists()
     facts = record.mask if record is not None and not is_painted else None
     fit = record.ctf.to_fit() if record is not None and record.ctf is not None else None
     return erase_for_stack(
