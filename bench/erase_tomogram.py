@@ -89,7 +89,7 @@ def main() -> None:
         image = cached_average(args.cache, args.set, entry, pixel_A, detector)
         fit = true_fit(entry, truth["settings"])
         mask = segment(image, pixel_A, FiducialSettings(), engine, ctf=fit).mask
-        out = erase_for_stack(image, pixel_A, mask, name=entry["name"], defocus_A=fit.defocus_A if fit else None)
+        out = erase_for_stack(image, pixel_A, mask, name=entry["name"], ctf=fit)
         with_gold.append(prepared(image, entry, pixel_A))
         without.append(prepared(out, entry, pixel_A))
         tilts.append(entry["tilt_deg"])

@@ -92,7 +92,7 @@ def main() -> None:
         image, beads, fit = make(case, args.seed + number, sim)
         mask = segment(image, case.pixel_A, FiducialSettings(), engine, ctf=fit)
         began = time.process_time()
-        out = erase_for_stack(image, case.pixel_A, mask.mask, name=f"image {number}", defocus_A=fit.defocus_A)
+        out = erase_for_stack(image, case.pixel_A, mask.mask, name=f"image {number}", ctf=fit)
         seconds.append(time.process_time() - began)
         at, free = places(beads, len(image), args.size, 200 / case.pixel_A, rng)
         level = float(np.median(image))

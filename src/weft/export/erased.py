@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weft.export.chosen import Chosen
-from weft.fields import Bead
 from weft.io.masktiff import effective_mask
 from weft.state.project import Project
 
@@ -45,14 +44,12 @@ def without_gold(
     record = chosen.records.get(movie)
     is_painted = project.path("edited_mask", movie).exists()
     facts = record.mask if record is not None and not is_painted else None
-    fit = record.ctf.to_fit() if record is not None and record.ctf is not None else None
     return erase_for_stack(
         image,
         pixel_size_A,
         mask,
         name=movie,
         part=part,
-        beads=[Bead(*row) for row in (*facts.beads, *facts.doubtful)] if facts is not None else [],
-        defocus_A=fit.defocus_A if fit is not None and np.isfinite(fit.defocus_A) else None,
-        voltage_kV=project.settings.optics.voltage_kV,
+        beads=facts.likely_beads() if facts is not None else (),
+        ctf=record.ctf.to_fit() if record is not None and record.ctf is not None else None,
     )

@@ -65,6 +65,11 @@ class BeadMask:
         return np.asarray(self.probability >= self.threshold)
 
     @property
+    def likely_beads(self) -> tuple[Bead, ...]:
+        """All that may be beads, doubtful ones, too: what erasing wants to know of, see `weft.signal.fill`."""
+        return (*self.beads, *self.doubtful)
+
+    @property
     def masked_fraction(self) -> float:
         """Share of the field that is masked, 0..1."""
         return float(self.mask.mean()) if self.probability.size else 0.0

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save
 
 from weft import __version__
@@ -197,16 +196,10 @@ def find_beads(
     write_probability(files[1], mask.probability, mask.pixel_size_A)
     if erased:
         files.append(out / f"{image.stem}.mrc")
-        write_mrc(files[2], _without_gold(average, pixel, mask, image.stem, ctf), pixel, dtype="float32")
+        beads = mask.likely_beads
+        without = erase_for_stack(average, pixel, mask.mask, name=image.stem, beads=beads, ctf=ctf)
+        write_mrc(files[2], without, pixel, dtype="float32")
     return Found(image.stem, mask, tuple(files))
-
-
-def _without_gold(
-    average: NDArray[np.float32], pixel_size_A: float, mask: BeadMask, name: str, ctf: CtfFit | None
-) -> NDArray[np.float32]:
-    defocus_A = None if ctf is None else ctf.defocus_A
-    beads = (*mask.beads, *mask.doubtful)
-    return erase_for_stack(average, pixel_size_A, mask.mask, name=name, beads=beads, defocus_A=defocus_A)
 
 
 def _target(models: Path, name: str) -> Path:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from weft.conventions import electron_wavelength_A
 from weft.errors import InputError
+from weft.fields.ctf import CtfFit
 from weft.fields.mask import OUTSIDE_SHARE, Bead
 
 __all__ = ["erase", "erase_for_stack", "halo_A"]
@@ -109,8 +110,7 @@ def erase_for_stack(
     name: str,
     part: Literal["full", "even", "odd"] = "full",
     beads: Iterable[Bead] = (),
-    defocus_A: float | None = None,
-    voltage_kV: float = 300.0,
+    ctf: CtfFit | None = None,
 ) -> NDArray[np.float32]:
     """Return an average, or a half of it, without its gold, as stacks and exports hold it.
 
@@ -129,10 +129,8 @@ def erase_for_stack(
     beads : iterable of Bead
         Those that the detector found, doubtful ones, too: rims of beads whose centre lies outside the field are not in
         the mask, but erased as well. Leave them out where a person painted the mask.
-    defocus_A : float, optional
-        Of the movie: how far fringes reach. 48 Å are taken without it.
-    voltage_kV : float
-        Of the microscope.
+    ctf : CtfFit, optional
+        Of the movie: its defocus tells how far fringes reach. 48 Å are taken without it.
 
     Returns
     -------
@@ -149,12 +147,13 @@ def erase_for_stack(
     With what `weft.fiducials.segment` found, and the movie's CTF; `weft stack --erase-gold` takes both from disk::
 
         beads = (*found.beads, *found.doubtful)
-        image = erase_for_stack(image, pixel_size_A, found.mask, name=name, beads=beads, defocus_A=fit.defocus_A)
+        image = erase_for_stack(image, pixel_size_A, found.mask, name=name, beads=beads, ctf=fit)
     """
     if np.ndim(image) != 2 or np.ndim(mask) != 2 or 0 in np.shape(mask):
         raise InputError(f"erasing takes one image and one mask, not the shapes {np.shape(image)} and {np.shape(mask)}")
     mask_pixel_A = pixel_size_A * image.shape[1] / np.shape(mask)[1]
-    reach_A = _HALO * _MASK_PIXEL_A if defocus_A is None else halo_A(defocus_A, voltage_kV)
+    is_fitted = ctf is not None and math.isfinite(ctf.defocus_A)
+    reach_A = halo_A(ctf.defocus_A, ctf.voltage_kV) if ctf is not None and is_fitted else _HALO * _MASK_PIXEL_A
     seed = int.from_bytes(hashlib.sha256(f"{name}\n{part}".encode()).digest()[:8], "little")
     blend = _BLEND * _MASK_PIXEL_A / mask_pixel_A
     holes = np.asarray(mask, dtype=bool) | _rims(np.shape(mask), image.shape, pixel_size_A, beads)

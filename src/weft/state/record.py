@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from weft.fields import CtfFit, MotionField
+from weft.fields import Bead, CtfFit, MotionField
 
 __all__ = ["STAGES", "AverageFacts", "CtfFacts", "Failure", "MaskFacts", "MotionFacts", "MovieFacts", "Record", "Stage"]
 
@@ -116,6 +116,10 @@ class MaskFacts(_Part):
     model: str
     verdict: str
     reason: str
+
+    def likely_beads(self) -> tuple[Bead, ...]:
+        """Return all that may be beads, doubtful ones, too, as values."""
+        return tuple(Bead(*row) for row in (*self.beads, *self.doubtful))
 
 
 class Failure(_Part):

@@ -3,6 +3,7 @@ import pytest
 import scipy.fft as sfft
 import scipy.ndimage as ndi
 from scipy.optimize import minimize
+from tests.export_project import a_fit
 
 from weft.errors import InputError
 from weft.fields import Bead
@@ -155,7 +156,7 @@ def test_halo_follows_the_defocus_whatever_the_scale_of_the_mask() -> None:
     for given, rim_A in ((mask, 24.0), (coarse, 32.0 * np.sqrt(2))):
         reach = []
         for defocus_A in (15_000.0, 60_000.0):
-            changed = erase_for_stack(beaded, 2.0, given, name="a", defocus_A=defocus_A) != beaded
+            changed = erase_for_stack(beaded, 2.0, given, name="a", ctf=a_fit(defocus_A)) != beaded
             assert away[changed].max() <= rim_A + halo_A(defocus_A) + 3 * 8 + 10  # mask, fringes, seam, rounding
             reach.append(away[changed].max())
         assert reach[1] - reach[0] == pytest.approx(halo_A(60_000.0) - halo_A(15_000.0), abs=6)
