@@ -85,7 +85,10 @@ def _runs(out: Path) -> list[dict[str, Any]]:
     """Return the living runs, each with how far it is."""
     from weft.pipeline.run import current_runs
 
-    return [{"host": run["host"], "pid": run["pid"], **_how_far(out, run)} for run in current_runs(out)]
+    return [
+        {"host": run["host"], "pid": run["pid"], "watches": bool(run.get("watches")), **_how_far(out, run)}
+        for run in current_runs(out)
+    ]
 
 
 def _how_far(out: Path, run: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +120,7 @@ def _parsed(line: bytes) -> dict[str, Any]:
 
 
 def _run_line(run: dict[str, Any]) -> str:
-    text = f"at work: process {run['pid']} on {run['host']}"
+    text = f"{'watching' if run['watches'] else 'at work'}: process {run['pid']} on {run['host']}"
     if "total" not in run:
         return text
     pace = rate_text(run["done"], run["total"], run["seconds"])

@@ -11,7 +11,7 @@ from typing import Any
 
 from weft.errors import Interrupted
 from weft.pipeline.plan import make_plan
-from weft.pipeline.run import run, stop_signals
+from weft.pipeline.run import registered, run, stop_signals
 from weft.state.project import Project
 
 __all__ = ["Watched", "Watcher", "watch"]
@@ -61,6 +61,8 @@ def watch(
 ) -> Watched:
     """Process movies as they arrive, until interrupted or until nothing came for `quiet_s`.
 
+    All the while, also between two looks, the project is held: others work here with equal settings only.
+
     Parameters
     ----------
     project : Project
@@ -76,6 +78,8 @@ def watch(
 
     Raises
     ------
+    BusyError
+        If another process works here with other settings.
     Interrupted
         If a signal ended it; the state is whole.
     WeftError
@@ -86,14 +90,14 @@ def watch(
     watcher.whole(project)
     done, last = 0, time.monotonic()
     failed: dict[str, str] = {}
-    with stop_signals() as stop:
+    with registered(project, watches=True), stop_signals() as stop:
         while True:
             _pause(interval_s, lambda: stop.asked > 0)
             if stop.asked:
                 raise Interrupted(f"stopped watching after {done} movies; the state is whole")
             names = watcher.whole(project)
             if make_plan(project, names=names).to_run:
-                summary = run(project, names=names, on_event=on_event)
+                summary = run(project, names=names, is_registered=True, on_event=on_event)
                 done, last = done + summary.done, time.monotonic()
                 failed |= dict(summary.failed)
             elif quiet_s is not None and time.monotonic() - last > quiet_s:

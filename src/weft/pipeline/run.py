@@ -23,12 +23,12 @@ from weft.pipeline.series_pass import judge_series
 from weft.pipeline.workers import Pool, plan_workers
 from weft.settings.schema import ComputeSettings
 from weft.state.keys import key_of
-from weft.state.locks import Claim, claim, holder, is_alive
+from weft.state.locks import beating, claim, holder, is_alive
 from weft.state.project import Project
 from weft.state.record import Failure, MovieFacts, Record
 from weft.state.records import read_record, write_record
 
-__all__ = ["RunSummary", "current_runs", "run", "stop_signals", "work_movie"]
+__all__ = ["RunSummary", "current_runs", "registered", "run", "stop_signals", "work_movie"]
 
 _POLL_S = 0.5
 
@@ -67,6 +67,7 @@ def run(
     names: Collection[str] | None = None,
     retry: bool = False,
     redo: bool = False,
+    is_registered: bool = False,
     on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> RunSummary:
     """Do what is to do.
@@ -81,6 +82,8 @@ def run(
         Try again what failed, though nothing changed.
     redo : bool
         Do everything again.
+    is_registered : bool
+        The caller holds the project already; see `registered`.
     on_event : callable, optional
         Called with each event of the log.
 
@@ -93,11 +96,10 @@ def run(
     Interrupted
         If a signal stopped the run; the state is whole.
     """
-    _make_folder(project.out)
-    with _registered(project) as registration, stop_signals() as stop:
+    with contextlib.nullcontext() if is_registered else registered(project), stop_signals() as stop:
         plan = make_plan(project, names=names, retry=retry, redo=redo)
         log = RunLog(project.out, on_event)
-        return _Run(project, plan, log, registration, stop, redo=redo).go()
+        return _Run(project, plan, log, stop, redo=redo).go()
 
 
 def work_movie(job: Job, compute: ComputeSettings, report: Callable[[str, float], None]) -> dict[str, Any]:
@@ -151,16 +153,26 @@ def _is_done(record: Record, stage: Any, item: PlanItem, out: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _registered(project: Project) -> Iterator[Claim]:
-    """Say that a run with these settings is under way.
+def registered(project: Project, **facts: Any) -> Iterator[None]:
+    """Say that this process works here with these settings.
+
+    Parameters
+    ----------
+    project : Project
+        Folder and settings.
+    **facts : Any
+        Kept beside them for who asks; see `current_runs`.
 
     Raises
     ------
     BusyError
-        If one with other settings is.
+        If another process works here with other settings.
+    MachineError
+        If the output folder cannot be made or written to.
     """
+    _make_folder(project.out)
     path = project.out / "claims" / f"run-{socket.gethostname()}-{os.getpid()}.claim"
-    held = claim(path, settings=project.settings_hash)
+    held = claim(path, settings=project.settings_hash, **facts)
     if held is None:
         raise BusyError(f"{path}: this process already runs here")
     try:
@@ -168,9 +180,12 @@ def _registered(project: Project) -> Iterator[Claim]:
             if other["settings"] != project.settings_hash:
                 where = f"process {other['pid']} on {other['host']}"
                 raise BusyError(
-                    f"{project.folder}: {where} works here with other settings; wait for it, or stop it first"
+                    f"{project.folder}: `weft watch`, {where}, works here with other settings; stop it first"
+                    if other.get("watches")
+                    else f"{project.folder}: {where} works here with other settings; wait for it, or stop it first"
                 )
-        yield held
+        with beating(held):
+            yield
     finally:
         held.release()
 
@@ -207,7 +222,6 @@ class _Run:
     project: Project
     plan: Plan
     log: RunLog
-    registration: Claim
     stop: _Stop
     redo: bool
     done: int = 0
@@ -250,7 +264,6 @@ class _Run:
 
     def _work_through(self, pool: Pool, todo: deque[PlanItem]) -> None:
         """Keep every worker busy until nothing is left."""
-        last_beat = time.monotonic()
         while todo or pool.busy or self.elsewhere:
             stopping = self.stop.asked or self.machine
             if self.stop.asked > 1 or (stopping and not pool.busy):
@@ -261,9 +274,6 @@ class _Run:
                 self._look_elsewhere(todo)
             for job, kind, content in pool.messages(_POLL_S):
                 self._hear(job.item, kind, content)
-            if time.monotonic() - last_beat > 5:
-                self.registration.touch()
-                last_beat = time.monotonic()
 
     def _hand_out(self, pool: Pool, item: PlanItem) -> None:
         self.log.emit("item_started", item=item.name, stages=list(item.stages), reasons=list(item.reasons))

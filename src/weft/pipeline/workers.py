@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from weft.errors import MachineError
 from weft.settings.schema import ComputeSettings
-from weft.state.locks import HEARTBEAT_SECONDS, claim
+from weft.state.locks import beating, claim
 
 __all__ = ["Pool", "Work", "do_job", "plan_workers", "visible_gpus"]
 
@@ -207,27 +207,19 @@ def do_job(job: Any, work: Work, compute: ComputeSettings, report: Callable[[str
     held = claim(Path(job.out) / "claims" / f"{job.item.name}.claim")
     if held is None:
         return "taken", None
-    stop = threading.Event()
-    beat = threading.Thread(target=_heartbeat, args=(held.touch, stop), daemon=True)
-    beat.start()
     try:
-        if held.is_inherited:
-            from weft.pipeline.outputs import remove_leftovers
+        with beating(held):
+            if held.is_inherited:
+                from weft.pipeline.outputs import remove_leftovers
 
-            remove_leftovers(Path(job.out), job.item.name)
-        return "done", work(job, compute, report)
+                remove_leftovers(Path(job.out), job.item.name)
+            return "done", work(job, compute, report)
     except MachineError as error:
         return "machine", str(error.args[-1] if error.args else error)
     except Exception:  # noqa: BLE001 (the worker's item loop: whatever happens, the other items go on)
         return "error", traceback.format_exc()
     finally:
-        stop.set()
         held.release()
-
-
-def _heartbeat(touch: Callable[[], None], stop: threading.Event) -> None:
-    while not stop.wait(HEARTBEAT_SECONDS):
-        touch()
 
 
 def _die_with(parent: int) -> None:

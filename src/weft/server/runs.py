@@ -97,8 +97,12 @@ def start_run(project: Project, names: Sequence[str], *, retry: bool = False, re
     InputError
         If it ended at once; with what it said.
     """
-    if current_runs(project.out):
-        raise BusyError("a run is at work in this project already; stop it first, or wait for it")
+    if runs := current_runs(project.out):
+        raise BusyError(
+            "`weft watch` is at work in this project and takes new movies by itself; stop it first"
+            if any(run.get("watches") for run in runs)
+            else "a run is at work in this project already; stop it first, or wait for it"
+        )
     verb = ["retry", "--json"] if retry else ["run", "--json"] + (["--redo"] if redo else [])
     words = [*verb[1:], "-C", str(project.folder), *names]
     (project.out / "log").mkdir(parents=True, exist_ok=True)

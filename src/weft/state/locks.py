@@ -22,7 +22,7 @@ from typing import Any
 from weft.errors import BusyError
 from weft.io.machine import machine_errors
 
-__all__ = ["Claim", "claim", "holder", "is_alive", "locked"]
+__all__ = ["Claim", "beating", "claim", "holder", "is_alive", "locked"]
 
 STALE_SECONDS = 90.0
 HEARTBEAT_SECONDS = 10.0
@@ -97,6 +97,22 @@ def is_alive(path: Path) -> bool:
     if data.get("host") == socket.gethostname():
         return _process_lives(int(data.get("pid", -1)), data.get("started"))
     return age < STALE_SECONDS
+
+
+@contextmanager
+def beating(held: Claim) -> Iterator[None]:
+    """Keep a claim fresh, whatever else this process does."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(HEARTBEAT_SECONDS):
+            held.touch()
+
+    threading.Thread(target=beat, daemon=True).start()
+    try:
+        yield
+    finally:
+        stop.set()
 
 
 @contextmanager

@@ -7,12 +7,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.commands import ONE_THREAD, WEFT
+from tests.commands import ONE_THREAD, WEFT, read_json, run_weft
 from tests.export_project import ANGLES, Made, make_processed, mdoc_of, movie_of
 
 from weft.cli.main import main
+from weft.errors import BusyError
 from weft.export.imod import StackResult
+from weft.pipeline.live import watch
 from weft.pipeline.live_stacks import LiveStacks
+from weft.server.runs import start_run
+from weft.state.project import Project
 
 
 def project(folder: Path, movies: int) -> Path:
@@ -48,6 +52,28 @@ def test_movies_that_fail_are_listed_at_the_end(tmp_path: Path, capsys: pytest.C
     assert out == "0 movies processed\n"
     assert "2 failed:" in err
     assert "TS_01_001.mrc: is a text file" in err
+
+
+def test_who_watches_holds_the_project_between_looks_too(tmp_path: Path) -> None:
+    folder = project(tmp_path, 1)
+    watched = Project.open(folder)
+    said = []
+
+    def look(_now: float | None) -> None:
+        if said:
+            return
+        refused = run_weft(folder, "run", "--ctf.enabled", code=6)
+        (run,) = read_json(folder, "status")["runs"]
+        with pytest.raises(BusyError, match="takes new movies by itself"):
+            start_run(watched)
+        run_weft(folder, "run", code=1)  # equal settings may share the work; the movie is no movie
+        said.extend([refused.stderr, run["watches"]])
+
+    watch(watched, interval_s=0.01, quiet_s=0, each_look=look)
+    assert "`weft watch`, process" in said[0]
+    assert "other settings" in said[0]
+    assert said[1] is True
+    assert read_json(folder, "status")["runs"] == []
 
 
 def test_a_stack_comes_once_and_not_before_its_mdoc_stands_still(tmp_path: Path) -> None:
