@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.commands import ONE_THREAD, WEFT, read_json, run_weft
@@ -57,7 +58,7 @@ def test_movies_that_fail_are_listed_at_the_end(tmp_path: Path, capsys: pytest.C
 def test_who_watches_holds_the_project_between_looks_too(tmp_path: Path) -> None:
     folder = project(tmp_path, 1)
     watched = Project.open(folder)
-    said = []
+    said: list[Any] = []
 
     def look(_now: float | None) -> None:
         if said:
@@ -65,7 +66,7 @@ def test_who_watches_holds_the_project_between_looks_too(tmp_path: Path) -> None
         refused = run_weft(folder, "run", "--ctf.enabled", code=6)
         (run,) = read_json(folder, "status")["runs"]
         with pytest.raises(BusyError, match="takes new movies by itself"):
-            start_run(watched)
+            start_run(watched, [])
         run_weft(folder, "run", code=1)  # equal settings may share the work; the movie is no movie
         said.extend([refused.stderr, run["watches"]])
 
