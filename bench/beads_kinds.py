@@ -155,7 +155,7 @@ def reliability(mask: BeadMask, beads: list[dict[str, float]], side: int, pixel_
     """
     stated = mask.probability
     share = share_of_gold(stated.shape, beads, side)
-    beyond = [spot for spot in (*mask.beads, *mask.doubtful) if not is_inside(spot, mask)]
+    beyond = [spot for spot in mask.likely_beads if not is_inside(spot, mask)]
     judged = np.ones(stated.shape, dtype=bool)
     y, x = np.ogrid[: stated.shape[0], : stated.shape[1]]
     for spot in beyond:
@@ -164,7 +164,7 @@ def reliability(mask: BeadMask, beads: list[dict[str, float]], side: int, pixel_
     index = np.minimum((stated * BINS).astype(int), BINS - 1)[judged]
     pixels = [np.bincount(index, w[judged], BINS).tolist() for w in (np.ones_like(share), stated, share)]
     rows = np.zeros((3, BINS))
-    for spot in (*mask.beads, *mask.doubtful):
+    for spot in mask.likely_beads:
         if spot in beyond:
             continue
         away = [np.hypot(b["y_px"] * pixel_A - spot.y_A, b["x_px"] * pixel_A - spot.x_A) for b in beads]

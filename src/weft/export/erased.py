@@ -50,6 +50,6 @@ def without_gold(
         mask,
         name=movie,
         part=part,
-        beads=facts.likely_beads() if facts is not None else (),
+        beads=facts.likely_beads if facts is not None else (),
         ctf=record.ctf.to_fit() if record is not None and record.ctf is not None else None,
     )

@@ -123,7 +123,7 @@ def work_movie(job: Job, compute: ComputeSettings, report: Callable[[str, float]
 
 
 def current_runs(out: Path) -> list[dict[str, Any]]:
-    """Return what the living runs of a project say of themselves: host, pid, settings, log."""
+    """Return what the living runs of a project say of themselves: host, pid, settings, whether it watches."""
     claims = sorted((out / "claims").glob("run-*.claim"))
     return [data for path in claims if is_alive(path) and (data := holder(path)) is not None]
 
@@ -153,15 +153,15 @@ def _is_done(record: Record, stage: Any, item: PlanItem, out: Path) -> bool:
 
 
 @contextlib.contextmanager
-def registered(project: Project, **facts: Any) -> Iterator[None]:
+def registered(project: Project, *, watches: bool = False) -> Iterator[None]:
     """Say that this process works here with these settings.
 
     Parameters
     ----------
     project : Project
         Folder and settings.
-    **facts : Any
-        Kept beside them for who asks; see `current_runs`.
+    watches : bool
+        It also waits for new movies, so it does not end by itself soon.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def registered(project: Project, **facts: Any) -> Iterator[None]:
     """
     _make_folder(project.out)
     path = project.out / "claims" / f"run-{socket.gethostname()}-{os.getpid()}.claim"
-    held = claim(path, settings=project.settings_hash, **facts)
+    held = claim(path, settings=project.settings_hash, watches=watches)
     if held is None:
         raise BusyError(f"{path}: this process already runs here")
     try:

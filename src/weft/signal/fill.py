@@ -146,14 +146,14 @@ def erase_for_stack(
     --------
     With what `weft.fiducials.segment` found, and the movie's CTF; `weft stack --erase-gold` takes both from disk::
 
-        beads = (*found.beads, *found.doubtful)
-        image = erase_for_stack(image, pixel_size_A, found.mask, name=name, beads=beads, ctf=fit)
+        image = erase_for_stack(image, pixel_size_A, found.mask, name=name, beads=found.likely_beads, ctf=fit)
     """
     if np.ndim(image) != 2 or np.ndim(mask) != 2 or 0 in np.shape(mask):
         raise InputError(f"erasing takes one image and one mask, not the shapes {np.shape(image)} and {np.shape(mask)}")
     mask_pixel_A = pixel_size_A * image.shape[1] / np.shape(mask)[1]
-    is_fitted = ctf is not None and math.isfinite(ctf.defocus_A)
-    reach_A = halo_A(ctf.defocus_A, ctf.voltage_kV) if ctf is not None and is_fitted else _HALO * _MASK_PIXEL_A
+    reach_A = _HALO * _MASK_PIXEL_A
+    if ctf is not None and math.isfinite(ctf.defocus_A):
+        reach_A = halo_A(ctf.defocus_A, ctf.voltage_kV)
     seed = int.from_bytes(hashlib.sha256(f"{name}\n{part}".encode()).digest()[:8], "little")
     blend = _BLEND * _MASK_PIXEL_A / mask_pixel_A
     holes = np.asarray(mask, dtype=bool) | _rims(np.shape(mask), image.shape, pixel_size_A, beads)

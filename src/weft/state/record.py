@@ -117,8 +117,9 @@ class MaskFacts(_Part):
     verdict: str
     reason: str
 
+    @property
     def likely_beads(self) -> tuple[Bead, ...]:
-        """Return all that may be beads, doubtful ones, too, as values."""
+        """All that may be beads, doubtful ones, too, as values."""
         return tuple(Bead(*row) for row in (*self.beads, *self.doubtful))
 
 
