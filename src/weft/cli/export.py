@@ -121,7 +121,7 @@ def _all_series(project: Project, patterns: Sequence[str], asked: _Asked, exposu
         done.notes += [left_out] if left_out else []
         try:
             require_images(one, project.settings.series.min_tilts, incomplete=asked.force)
-            if asked.dry_run:
+            if asked.dry_run and asked.target in {"relion", "warp"}:  # always written, quickly
                 done.files.append((one.series.name, project.out / asked.target, len(one.used), True))
             else:
                 done.files.append((one.series.name, *write(one)))
@@ -167,15 +167,17 @@ def _warp_writer(
 
 
 def _stack_writer(project: Project, asked: _Asked, done: _Done) -> Callable[[Chosen], tuple[Path, int, bool]]:
-    from weft.export.aretomo import write_aretomo
-    from weft.export.dynamo import write_dynamo
-    from weft.export.imod import StackOptions
+    from weft.export.aretomo import for_aretomo
+    from weft.export.dynamo import for_dynamo
+    from weft.export.imod import StackOptions, is_current, stack_path, write_stack
 
-    options = StackOptions(halves=asked.halves, erase_gold=asked.erase_gold, force=asked.force)
-    make = write_dynamo if asked.target == "dynamo" else write_aretomo
+    change = for_dynamo if asked.target == "dynamo" else for_aretomo
+    options = change(StackOptions(halves=asked.halves, erase_gold=asked.erase_gold, force=asked.force))
 
     def write(one: Chosen) -> tuple[Path, int, bool]:
-        result = make(project, one, options)
+        if asked.dry_run:
+            return stack_path(project, one, options), len(one.used), not is_current(project, one, options)
+        result = write_stack(project, one, options)
         done.notes += result.notes
         return result.path, result.sections, result.is_new
 
@@ -265,7 +267,7 @@ def _facts(asked: _Asked, done: _Done) -> dict[str, Any]:
 
 def _tell(call: Call, asked: _Asked, done: _Done) -> None:
     for name, path, images, is_new in done.files:
-        what = "would be written" if asked.dry_run else "written" if is_new else "up to date"
+        what = ("would be written" if asked.dry_run else "written") if is_new else "up to date"
         if not call.quiet:
             say(f"{name}: {images} images, {what}: {path}")
     for sentence in (*done.problems, *dict.fromkeys(done.notes)):

@@ -66,14 +66,13 @@ def stack(
 
 def _one(project: Project, chosen: Chosen, options: StackOptions, *, dry_run: bool) -> StackResult:
     from weft.export.chosen import require_images
-    from weft.export.imod import StackResult, is_current, write_stack
+    from weft.export.imod import StackResult, is_current, stack_path, write_stack
     from weft.export.tomostar import write_series_list
 
     require_images(chosen, project.settings.series.min_tilts, incomplete=options.force)
     if dry_run:
-        name = chosen.series.name
         is_new = not is_current(project, chosen, options)
-        return StackResult(name, project.path("imod", name) / f"{name}.st", len(chosen.used), is_new)
+        return StackResult(chosen.series.name, stack_path(project, chosen, options), len(chosen.used), is_new)
     if project.path("tomostar", chosen.series.name).exists():
         write_series_list(project, chosen)
     return write_stack(project, chosen, options)

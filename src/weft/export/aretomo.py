@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from weft.export.chosen import Chosen
-from weft.export.imod import StackOptions, StackResult, write_stack
+from weft.export.imod import StackOptions
 from weft.series.table import Tilt
-from weft.state.project import Project
 
-__all__ = ["tlt_text", "write_aretomo"]
+__all__ = ["for_aretomo", "tlt_text"]
 
 
-def write_aretomo(project: Project, chosen: Chosen, options: StackOptions) -> StackResult:
-    """Write what AreTomo takes of one series; see `weft.export.imod.write_stack` for what is raised."""
-    texts = {"_TLT.txt": tlt_text}
-    return write_stack(project, chosen, replace(options, folder="aretomo", ending=".mrc", texts=texts))
+def for_aretomo(options: StackOptions) -> StackOptions:
+    """Return how `weft.export.imod.write_stack` is to write what AreTomo takes."""
+    return replace(options, folder="aretomo", ending=".mrc", texts={"_TLT.txt": tlt_text})
 
 
 def tlt_text(tilts: Sequence[Tilt]) -> str:

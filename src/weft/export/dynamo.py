@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from weft.export.chosen import Chosen
-from weft.export.imod import StackOptions, StackResult, write_stack
+from weft.export.imod import StackOptions
 from weft.series.table import Tilt
-from weft.state.project import Project
 
-__all__ = ["dose_text", "write_dynamo"]
+__all__ = ["dose_text", "for_dynamo"]
 
 
-def write_dynamo(project: Project, chosen: Chosen, options: StackOptions) -> StackResult:
-    """Write what Dynamo takes of one series; see `weft.export.imod.write_stack` for what is raised."""
-    return write_stack(project, chosen, replace(options, folder="dynamo", ending=".st", texts={"_dose.txt": dose_text}))
+def for_dynamo(options: StackOptions) -> StackOptions:
+    """Return how `weft.export.imod.write_stack` is to write what Dynamo takes."""
+    return replace(options, folder="dynamo", ending=".st", texts={"_dose.txt": dose_text})
 
 
 def dose_text(tilts: Sequence[Tilt]) -> str:

@@ -25,7 +25,7 @@ from weft import __version__
 from weft.errors import InputError, ItemFailed
 from weft.export.alignment import add_alignment, is_as_made
 from weft.export.chosen import Chosen
-from weft.export.erased import Part, without_gold
+from weft.export.erased import Part, erasing_facts, without_gold
 from weft.io.atomic import write_text
 from weft.io.identity import file_identity
 from weft.io.machine import machine_errors
@@ -35,7 +35,7 @@ from weft.series.table import Tilt, TiltSeries
 from weft.state.locks import locked
 from weft.state.project import Project
 
-__all__ = ["StackOptions", "StackResult", "is_current", "rawtlt_text", "sections_text", "write_stack"]
+__all__ = ["StackOptions", "StackResult", "is_current", "rawtlt_text", "sections_text", "stack_path", "write_stack"]
 
 _PLACES: dict[Part, str] = {"full": "average", "even": "even", "odd": "odd"}
 _ENDINGS: dict[Part, str] = {"full": "", "even": "_EVN", "odd": "_ODD"}
@@ -117,7 +117,8 @@ def write_stack(project: Project, chosen: Chosen, options: StackOptions) -> Stac
         If it cannot be written; then what was there is there still.
     """
     name = chosen.series.name
-    place = project.out / options.folder / name
+    path = stack_path(project, chosen, options)
+    place = path.parent
     with locked(project.out / "claims" / f"stack-{options.folder}-{name}.lock", patience_s=3600):
         with machine_errors(project.out):
             for rest in _rests(project, options, name):  # of a run that was killed; the lock is ours
@@ -128,9 +129,14 @@ def write_stack(project: Project, chosen: Chosen, options: StackOptions) -> Stac
         made = None if options.force else _still_true(place, facts)
         if made is not None:
             if options.folder == "imod":
-                add_alignment(chosen, place / f"{name}{options.ending}", made)
-            return StackResult(name, place / f"{name}{options.ending}", len(made["files_sections"]), False)
+                add_alignment(chosen, path, made)
+            return StackResult(name, path, len(made["files_sections"]), False)
         return _write(project, chosen, options, place, facts)
+
+
+def stack_path(project: Project, chosen: Chosen, options: StackOptions) -> Path:
+    """Return where the stack of a series is, or will be."""
+    return project.out / options.folder / chosen.series.name / f"{chosen.series.name}{options.ending}"
 
 
 def is_current(project: Project, chosen: Chosen, options: StackOptions) -> bool:
@@ -141,7 +147,7 @@ def is_current(project: Project, chosen: Chosen, options: StackOptions) -> bool:
     ItemFailed
         If averages are missing.
     """
-    place = project.out / options.folder / chosen.series.name
+    place = stack_path(project, chosen, options).parent
     return not options.force and _still_true(place, _facts(project, chosen, options)) is not None
 
 
@@ -175,7 +181,6 @@ def _facts(project: Project, chosen: Chosen, options: StackOptions) -> dict[str,
     identities = []
     for tilt in chosen.used:
         files = [project.path(_PLACES[part], tilt.movie or "") for part in parts]
-        masks = [project.path(kind, tilt.movie or "") for kind in ("edited_mask", "mask")] if options.erase_gold else []
         try:
             found = [file_identity(path) for path in files]
         except FileNotFoundError as error:
@@ -183,7 +188,7 @@ def _facts(project: Project, chosen: Chosen, options: StackOptions) -> dict[str,
                 f"{chosen.series.name}: {error.filename} is missing; "
                 + ("set output.halves = true and `weft run`" if options.halves else "`weft run` makes it anew")
             ) from error
-        identities.append([*found, *(file_identity(path) for path in masks if path.exists())])
+        identities.append([*found, *(erasing_facts(project, chosen, tilt.movie or "") if options.erase_gold else ())])
     made_of = {
         "tilts": [
             [tilt.movie, round(tilt.tilt_deg, 4), tilt.order, tilt.exposure_e_A2, tilt.time] for tilt in chosen.used
