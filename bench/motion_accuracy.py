@@ -6,7 +6,8 @@ python bench/motion_accuracy.py SIM SET ... [--grid G ...] [--range LOW HIGH] [-
 SIM is the folder with the simulator's code (its scorer is used), SET a folder that it made. For each kind and grid:
 root mean square over the usable images of the error of the global path and of the field on the scorer's 7 × 7 lattice,
 the bound, what doing nothing scores, and the pulls (error over stated error, root mean square over frames and images)
-of path and field. ``--cache`` keeps the bounds, which cost more than the estimates. ``--frc`` makes each average, too,
+of path and field. A bound that cannot be, far below the kind's others, is refused and its movie left out of the ratio,
+not of the errors. ``--cache`` keeps the bounds, which cost more than the estimates. ``--frc`` makes each average, too,
 and prints by how much the area under its ring correlation with the true image falls short of that of the sum along the
 true motion (the scorer keeps the latter in the set).
 """
@@ -33,6 +34,10 @@ from weft.movie.bin import BinnedMovie, bin_movie
 from weft.movie.open import open_movie
 from weft.movie.prepare import prepare
 from weft.settings.schema import ComputeSettings, InputSettings, MotionSettings, OutputSettings
+
+# Of the median of a kind's bounds. Where smoothing lifts a ring's signal above all of its power, the scorer divides by
+# next to nothing, and the bound comes out some millions of times too small.
+LEAST_BOUND = 0.1
 
 
 def input_settings(folder: Path, facts: dict[str, Any], score: Any) -> InputSettings:
@@ -131,7 +136,7 @@ def measure_image(
     nothing = score.motion_errors(truth, np.zeros_like(truth))
     path_pull, local_pull = pulls(field, truth, found, is_tiff=is_tiff)
     out = {
-        "name": image["name"], "usable": not image.get("bad") and image.get("what") is None,
+        "name": image["name"], "usable": is_usable(image),
         "global": errors["global_A"], "local": errors["local_A"], "worst": errors["worst_place_A"],
         "none_global": nothing["global_A"], "none_local": nothing["local_A"], "path_pull": path_pull,
         "local_pull": local_pull, "seconds": seconds, "verdict": str(field.assessment.verdict), **field.details,
@@ -141,8 +146,29 @@ def measure_image(
     return out, field
 
 
+def is_usable(image: dict[str, Any]) -> bool:
+    """Return whether nothing was spoiled on purpose."""
+    return not image.get("bad") and image.get("what") is None
+
+
+def movies_by_kind(
+    sets: list[Path], only: str, most: int, score: Any
+) -> dict[str, list[tuple[Path, dict[str, Any], InputSettings]]]:
+    """Return set, image and settings of the movies of each kind."""
+    out: dict[str, list[tuple[Path, dict[str, Any], InputSettings]]] = {}
+    for folder in sets:
+        truth = json.loads((folder / "truth" / "truth.json").read_text())
+        inputs = input_settings(folder, truth["settings"], score)
+        for image in [i for i in truth["images"] if only in i["name"]][:most]:
+            image["pixel_A"] = truth["settings"]["pixel_A"]
+            out.setdefault(truth["kind"], []).append((folder, image, inputs))
+    return out
+
+
 def bound_of(folder: Path, image: dict[str, Any], band: tuple[float, float], cache: Path | None, score: Any) -> float:
-    """Return the Cramér-Rao bound of the global error."""
+    """Return the Cramér-Rao bound of the global error; NaN for a spoiled image."""
+    if not is_usable(image):
+        return float("nan")
     file = cache / f"{folder.name}_{image['name']}_{band[0]:g}_{band[1]:g}.json" if cache else None
     if file is not None and file.exists():
         return float(json.loads(file.read_text()))
@@ -150,6 +176,14 @@ def bound_of(folder: Path, image: dict[str, Any], band: tuple[float, float], cac
     if file is not None:
         file.write_text(json.dumps(value))
     return value
+
+
+def refuse_impossible(bounds: list[float]) -> list[float]:
+    """Return the bounds of a kind's movies with those that are far below the others' replaced by NaN."""
+    values = np.array(bounds)
+    if np.isfinite(values).any():
+        values[values < LEAST_BOUND * np.nanmedian(values)] = np.nan
+    return [float(value) for value in values]
 
 
 def rms(rows: list[dict[str, Any]], key: str) -> float:
@@ -161,12 +195,15 @@ def show(title: str, rows: list[dict[str, Any]]) -> None:
     used = [row for row in rows if row["usable"]]
     if not used:
         return
-    bound, error = rms(used, "bound"), rms(used, "global")
+    bounded = [row for row in used if np.isfinite(row["bound"])]
+    bound, error = rms(bounded, "bound"), rms(used, "global")
+    refused = "" if len(bounded) == len(used) else f" (of {len(bounded)}, {len(used) - len(bounded)} refused)"
     local = np.array([row["local"] for row in used])
     losses = [row["frc_loss"] for row in used if np.isfinite(row.get("frc_loss", np.nan))]
     print(
         f"{title:<28} n {len(used):>3}  global {error:.4f} (median {np.median([r['global'] for r in used]):.4f})  "
-        f"bound {bound:.4f}  ratio {error / bound:5.2f}  local {rms(used, 'local'):.4f} (median {np.median(local):.4f})  "
+        f"bound {bound:.4f}{refused}  ratio {rms(bounded, 'global') / bound:5.2f}  "
+        f"local {rms(used, 'local'):.4f} (median {np.median(local):.4f})  "
         f"worst {max(r['worst'] for r in used):.2f}  none {rms(used, 'none_global'):.2f}/{rms(used, 'none_local'):.2f}  "
         f"pulls {rms(used, 'path_pull'):.2f} {rms(used, 'local_pull'):.2f}  "
         f"CPU s {np.mean([r['seconds'] for r in used]):.1f}"
@@ -194,21 +231,18 @@ def main() -> None:
     engine = make_engine(ComputeSettings(threads=1, memory_GB=2.0, device="cpu"))
     band = tuple(args.range) if args.range else AUTO_RANGE_A
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for folder in args.sets:
-        truth = json.loads((folder / "truth" / "truth.json").read_text())
-        inputs = input_settings(folder, truth["settings"], score)
-        for image in [i for i in truth["images"] if args.only in i["name"]][: args.most]:
-            image["pixel_A"] = truth["settings"]["pixel_A"]
-            usable = not image.get("bad") and image.get("what") is None
-            bound = bound_of(folder, image, band, args.cache, score) if usable else float("nan")
+    for kind, movies in movies_by_kind(args.sets, args.only, args.most, score).items():
+        raw = [bound_of(folder, image, band, args.cache, score) for folder, image, _ in movies]
+        for (folder, image, inputs), before, bound in zip(movies, raw, refuse_impossible(raw), strict=True):
+            shown = f"{bound:.4f}" if bound == before or np.isnan(before) else f"{before:.1e} (refused)"
             for grid in args.grid:
                 settings = MotionSettings(range_A=band if args.range else "auto", grid=grid)
                 row, field = measure_image(folder, image, inputs, settings, engine, score, frc=args.frc)
                 row |= {"bound": bound, "set": folder.name, "grid": grid}
-                found.setdefault((truth["kind"], grid), []).append(row)
+                found.setdefault((kind, grid), []).append(row)
                 if not args.quiet:
                     print(
-                        f"  {folder.name} {image['name']:<22} {grid:<6} global {row['global']:.4f} / {bound:.4f} "
+                        f"  {folder.name} {image['name']:<22} {grid:<6} global {row['global']:.4f} / {shown} "
                         f"stated {np.sqrt((field.path_sigma_A**2).sum(1).mean()):.4f}  local {row['local']:.4f} worst "
                         f"{row['worst']:.3f}  none {row['none_global']:.2f}/{row['none_local']:.2f}  pulls "
                         f"{row['path_pull']:.2f} {row['local_pull']:.2f}  {row['seconds']:.1f} s  "
