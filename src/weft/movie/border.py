@@ -10,6 +10,7 @@ transformed after all.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -64,6 +65,7 @@ class Rim:
         self._missing = torch.zeros(shape, device=engine.device)
         self._means = [0.0] * groups
         self._frames = 0
+        self._seen = [(0, side) for side in shape]  # rows and columns that all frames have seen
 
     def add(self, spectrum: Tensor, phases: tuple[Tensor, Tensor], shift_px: tuple[float, float], group: int) -> None:
         """Note what a frame adds to the sum of its group, given its spectrum, the phases of its shift and the shift."""
@@ -71,6 +73,7 @@ class Rim:
         self._means[group] += mean
         self._frames += 1
         seen = [inside(shift, side) for shift, side in zip(shift_px, self._shape, strict=True)]
+        self._seen = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(self._seen, seen, strict=True)]
         rows, columns = (
             torch.from_numpy(np.r_[0 : ends[0], max(ends) : side]).to(spectrum.device)
             for ends, side in zip(seen, self._shape, strict=True)
@@ -89,10 +92,20 @@ class Rim:
 
         Pixels that nobody saw stay as they are.
         """
-        nobody = self._missing == self._frames
-        weight = (self._frames / (self._frames - self._missing)).masked_fill_(nobody, 1)
-        for image, lost, mean in zip(images, self._lost, self._means, strict=True):
-            image.sub_(lost.masked_fill_(nobody, 0)).sub_(mean).mul_(weight).add_(mean)
+        for part in self._parts():
+            missing = self._missing[part]
+            nobody = missing == self._frames
+            weight = (self._frames / (self._frames - missing)).masked_fill_(nobody, 1)
+            for image, lost, mean in zip(images, self._lost, self._means, strict=True):
+                there = image[part] - lost[part].masked_fill(nobody, 0)
+                image[part] = (there - mean) * weight + mean
+
+    def _parts(self) -> Iterator[tuple[slice, slice]]:
+        """Yield the rows and columns that some frame has not seen."""
+        (top, bottom), (left, right) = ((first, max(first, end)) for first, end in self._seen)
+        everywhere, between = slice(None), slice(top, bottom)
+        yield from ((slice(0, top), everywhere), (slice(bottom, None), everywhere))
+        yield from ((between, slice(0, left)), (between, slice(right, None)))
 
     def _strips(
         self, spectrum: Tensor, phases: tuple[Tensor, Tensor], rows: Tensor, columns: Tensor
