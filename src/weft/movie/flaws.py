@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +94,7 @@ class Repair:
 
 
 def find_flaws(
-    total: Image, frames: Iterable[NDArray[np.generic]], shares: Sequence[float], bad: Mask | None, *, is_integer: bool
+    total: Image, frames: Iterable[NDArray[Any]], shares: Sequence[float], bad: Mask | None, *, is_integer: bool
 ) -> Flaws:
     """Find the pixels that cannot be chance.
 
@@ -138,12 +140,13 @@ def find_flaws(
 _Above = tuple[Places, NDArray[np.float64]]
 
 
-def _beyond_chance(frame: NDArray[np.generic], background: Background, share: float, pixels: int) -> _Above:
+def _beyond_chance(frame: NDArray[Any], background: Background, share: float, pixels: int) -> _Above:
     """Return where a frame is beyond chance, and its values there."""
     level = FALSE_POSITIVES / pixels
     share = max(share, 1e-6)
-    least = poisson_limit(np.array([share * background.least]), background.dispersion, level)[0]
-    places = np.flatnonzero(frame > least)
+    least = float(poisson_limit(np.array([share * background.least]), background.dispersion, level)[0])
+    # compared in the frame's own type, a copy in double precision is saved
+    places = np.flatnonzero(frame > (math.floor(least) if frame.dtype.kind in "iu" else least))
     values = frame.reshape(-1)[places].astype(np.float64)
     is_far = background.beyond_chance(places, values, share, level)
     return places[is_far], values[is_far]

@@ -126,7 +126,7 @@ def find_hot(total: Image, background: Background, bad: Mask | None) -> Places:
     if not background.is_counts:
         return _far_out(total, background, bad)
     level = FALSE_POSITIVES / total.size
-    least = poisson_limit(np.array([background.least]), background.dispersion, level)[0]
+    least = float(poisson_limit(np.array([background.least]), background.dispersion, level)[0])
     places = np.flatnonzero(total > least)
     values = total.reshape(-1)[places].astype(np.float64)
     places = places[background.beyond_chance(places, values, 1.0, level)]
