@@ -63,24 +63,29 @@ def solve_path(b: Array, curvature: Curvature, kernels: Sequence[Kernel]) -> Pat
     """
     told = curvature.in_range(b)
     nothing = -0.5 * curvature.by_inverse(told)
-    found = []
-    for kernel in kernels:
-        gain, mean, variance = (_with_walk if kernel.step_A else _of_modes)(told, curvature, kernel)
-        found.append((nothing + gain, mean, np.repeat(variance[:, None], 2, axis=1)))
+    if any(kernel.step_A for kernel in kernels):
+        found = [_with_walk(told, curvature, kernel) for kernel in kernels]
+    else:
+        found = _of_modes(told, curvature, [kernel.factor for kernel in kernels])
+    found = [(nothing + gain, mean, np.repeat(variance[:, None], 2, axis=1)) for gain, mean, variance in found]
     mean, variance, log_evidence = _average(found)
     free_sigma = float(np.sqrt(2 * curvature.trace_of_inverse / int(np.count_nonzero(curvature.coupling))))
     return PathPosterior(mean, np.sqrt(np.maximum(variance, 0)), free_sigma, log_evidence - nothing)
 
 
-def _of_modes(b: Array, curvature: Curvature, kernel: Kernel) -> tuple[float, Array, Array]:
-    """Return log evidence over that of no motion, mean and variance for a covariance that is all in its factor."""
-    rooted = curvature.root_times(kernel.factor)
-    values, vectors = np.linalg.eigh(rooted.T @ rooted)
-    v, modes = np.maximum(values, 0), kernel.factor @ vectors
-    y = modes.T @ b
-    gain = 0.5 * float((y**2 / (1 + v)[:, None]).sum()) - float(np.log1p(v).sum())
+def _of_modes(b: Array, curvature: Curvature, factors: Sequence[Array]) -> list[tuple[float, Array, Array]]:
+    """Return log evidence over that of no motion, mean and variance for covariances that are all in their factors."""
+    together = np.zeros((len(factors), len(b), max(factor.shape[1] for factor in factors)))
+    for place, factor in zip(together, factors, strict=True):
+        place[:, : factor.shape[1]] = factor  # empty modes change nothing
+    rooted = curvature.root_times(together)
+    values, vectors = np.linalg.eigh(rooted.transpose(0, 2, 1) @ rooted)
+    v, modes = np.maximum(values, 0)[..., None], together @ vectors
+    y = modes.transpose(0, 2, 1) @ b
+    gains = 0.5 * (y**2 / (1 + v)).sum((1, 2)) - np.log1p(v).sum((1, 2))
     modes = curvature.centred(modes)
-    return gain, modes @ (y / (1 + v)[:, None]), (modes**2 / (1 + v)).sum(1)
+    variances = (modes**2 @ (1 / (1 + v)))[..., 0]
+    return list(zip(gains.tolist(), modes @ (y / (1 + v)), variances, strict=True))
 
 
 def _with_walk(b: Array, curvature: Curvature, kernel: Kernel) -> tuple[float, Array, Array]:
