@@ -93,15 +93,15 @@ class Blocks:
         high = part.stop * side + 2 * most - least - whole - _BEFORE + TAPS - 1  # see `_matrices` for the 2
         around = range(low // side, -(-high // side))
         sampled = self._along_x(around, whole)
+        values = total.new_empty(len(part) * side, total.shape[1])
         for some in _batches(part, self.shifts_px.shape[1], total.device):
             shifts = self.shifts_px[some.start : some.stop, :, 0]
             matrices, begin = _matrices(shifts, side, total.device, is_right=False)
             first = (some.start - around.start) * side + begin - whole
-            values = total.new_empty(len(some) * side, total.shape[1])
-            out = _tiles(values, side, (*matrices.shape[:2], side, side))
+            out = _tiles(values[(some.start - part.start) * side :], side, (*matrices.shape[:2], side, side))
             _multiply(matrices, _tiles(sampled[first:], side, matrices.mT.shape), out)
-            self._weigh(some, out, missing)
-            total[some.start * side : some.stop * side] += values
+        self._weigh(part, _tiles(values, side, (len(part), self.shifts_px.shape[1], side, side)), missing)
+        total[part.start * side : part.stop * side] += values
 
     def _along_x(self, rows: range, whole: int) -> Tensor:
         """Return rows of blocks sampled along x; in the frame they stand `whole` pixels further down."""
