@@ -1,8 +1,9 @@
 """How far Weft's phases are from the floor: one read, one decode, one transform a frame, one write.
 
-Every figure of a case is measured in one process, so that ratios mean something on a busy machine, too; CPU seconds of
-all threads and seconds on the clock are printed beside them. Movies are made of counting noise in a temporary folder,
-or taken from a folder of the simulator's kind `bench` (--movies).
+CPU seconds, user and system, of all threads. Floor and ways have a process each, which does everything --repeats times:
+the first movie of a process finds memory that the system must clear, which on virtual machines can cost as much as all
+else; later ones (the median is printed) find it warm, as most of a worker's movies do. Movies are made of counting noise
+in a temporary folder, or taken from a folder of the simulator's kind `bench` (--movies).
 
     python bench/floor.py --smoke
     python bench/floor.py --case k2super --threads 2
@@ -52,17 +53,16 @@ CASES = {
 
 @dataclass
 class Clock:
-    """CPU and clock seconds of named phases, and the peak of memory after each."""
+    """CPU seconds of named phases, each as often as it was done."""
 
-    phases: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    phases: dict[str, list[float]] = field(default_factory=dict)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Measure what is done inside."""
-        cpu, wall = time.process_time(), time.perf_counter()
+        before = time.process_time()
         yield
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        self.phases[name] = (time.process_time() - cpu, time.perf_counter() - wall, peak)
+        self.phases.setdefault(name, []).append(time.process_time() - before)
 
 
 def make_movie(path: Path, case: Case) -> None:
@@ -79,7 +79,7 @@ def make_movie(path: Path, case: Case) -> None:
             writer.append(rng.poisson(np.roll(scene, tuple(shift), (0, 1))).astype(np.int8))
 
 
-def floor(path: Path, out: Path, threads: int) -> dict[str, tuple[float, float, float]]:
+def floor(path: Path, out: Path, threads: int, clock: Clock) -> None:
     """Measure what no program can do without, in an order that keeps one frame in memory; transforms are Weft's own."""
     import scipy.fft
     import torch
@@ -91,7 +91,7 @@ def floor(path: Path, out: Path, threads: int) -> dict[str, tuple[float, float, 
     from weft.settings.schema import ComputeSettings, InputSettings
 
     engine = make_engine(ComputeSettings(device="cpu", threads=threads, memory_GB=2.5))
-    clock, movie = Clock(), open_movie(path, InputSettings())
+    movie = open_movie(path, InputSettings())
     first = next(movie.frames()).astype(np.float32)
     shape = tuple(scipy.fft.next_fast_len(side, real=True) for side in first.shape)
     padded = torch.zeros(shape)
@@ -104,10 +104,9 @@ def floor(path: Path, out: Path, threads: int) -> dict[str, tuple[float, float, 
             rfft2(padded, engine)
     with clock.phase("write"):
         write_mrc(out / "floor.mrc", first, PIXEL_A)
-    return clock.phases
 
 
-def weft(way: str, path: Path, out: Path, threads: int, bin_: float) -> dict[str, tuple[float, float, float]]:
+def weft(way: str, path: Path, out: Path, threads: int, bin_: float, clock: Clock) -> None:
     """Measure the phases of one of Weft's ways, with a rigid or with a local model."""
     from weft.engine.device import make_engine
     from weft.fields import MotionField
@@ -120,7 +119,8 @@ def weft(way: str, path: Path, out: Path, threads: int, bin_: float) -> dict[str
     from weft.settings.schema import ComputeSettings, InputSettings, MotionSettings, OutputSettings
 
     engine = make_engine(ComputeSettings(device="cpu", threads=threads, memory_GB=2.5))
-    settings, clock = InputSettings(), Clock()
+    settings = InputSettings()
+    options: dict[str, Any] = {"exposure_e_A2": None, "pre_exposure_e_A2": 0.0, "voltage_kV": 300.0}
     with clock.phase("prepare"):
         prepared = prepare(open_movie(path, settings), settings)
     movie = bin_movie(prepared, bin_, PIXEL_A / 2**bin_, engine)
@@ -129,50 +129,44 @@ def weft(way: str, path: Path, out: Path, threads: int, bin_: float) -> dict[str
     if way == "5x5":
         nodes = np.random.default_rng(3).normal(0, 0.5, (4, 5, 5, 2))  # Å: what tilted movies show
         field = MotionField(field.path_A, field.path_sigma_A, nodes, np.full_like(nodes, np.nan))
-    options: dict[str, Any] = {"exposure_e_A2": None, "pre_exposure_e_A2": 0.0, "voltage_kV": 300.0}
     with clock.phase("average"):
         averages = make_averages(movie, field, OutputSettings(), engine, **options)
     with clock.phase("write"):
         write_mrc(out / "weft.mrc", averages.full, averages.pixel_size_A)
-    return clock.phases
 
 
 def child(arguments: argparse.Namespace) -> None:
     """Measure one side of a case in this process and print it as JSON."""
+    path, clock = Path(arguments.path), Clock()
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder)
-        path = Path(arguments.path)
-        if arguments.child == "floor":
-            print(json.dumps(floor(path, out, arguments.threads)))
-        else:
-            print(json.dumps(weft(arguments.child, path, out, arguments.threads, arguments.bin)))
+        for _ in range(arguments.repeats):
+            if arguments.child == "floor":
+                floor(path, Path(folder), arguments.threads, clock)
+            else:
+                weft(arguments.child, path, Path(folder), arguments.threads, arguments.bin, clock)
+    peak_GB = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(json.dumps({"phases": clock.phases, "peak_GB": peak_GB}))
 
 
-def measure(path: Path, threads: int, bin_: float) -> None:
-    sides = {}
+def measure(path: Path, threads: int, bin_: float, repeats: int) -> None:
+    print(f"{'CPU s':<28}{'first':>8}{'later':>8}{'× floor: first':>16}{'later':>8}")
+    least = np.ones(2)
     for side in ("floor", *GOALS):
         words = [sys.executable, __file__, "--child", side, "--path", str(path), "--threads", str(threads)]
+        words += ["--bin", str(bin_), "--repeats", str(repeats)]
         # as Weft's workers do; libraries read it when they are loaded
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-        done = subprocess.run(
-            [*words, "--bin", str(bin_)], check=True, stdout=subprocess.PIPE, text=True, env=environment
-        )
-        sides[side] = json.loads(done.stdout)
-    least, least_wall, _ = _sum(sides["floor"])
-    print(f"{'phase':<26}{'CPU s':>8}{'clock s':>9}{'× floor':>9}{'peak GB':>9}")
-    for side, phases in sides.items():
-        for name, (cpu, wall, peak) in phases.items():
-            print(f"{side + ': ' + name:<26}{cpu:>8.2f}{wall:>9.2f}{cpu / least:>9.2f}{peak:>9.2f}")
-    print(f"{'floor in all':<26}{least:>8.2f}{least_wall:>9.2f}{1:>9.2f}")
-    for way, goal in GOALS.items():
-        cpu, wall, peak = _sum(sides[way])
-        print(f"{way + ' in all':<26}{cpu:>8.2f}{wall:>9.2f}{cpu / least:>9.2f}{peak:>9.2f}  (goal {goal} × the floor)")
-
-
-def _sum(phases: dict[str, tuple[float, float, float]]) -> tuple[float, float, float]:
-    """Return CPU and clock seconds of all phases, and the peak of memory."""
-    cpu, wall, peaks = zip(*phases.values(), strict=True)
-    return sum(cpu), sum(wall), max(peaks)
+        done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+        found = json.loads(done.stdout)
+        phases = {name: np.array([cpu[0], np.median(cpu[1:] or cpu)]) for name, cpu in found["phases"].items()}
+        whole = np.sum(list(phases.values()), axis=0)
+        least = whole if side == "floor" else least
+        for name, cpu in (*phases.items(), ("in all", whole)):
+            print(
+                f"{side + ': ' + name:<28}{cpu[0]:>8.2f}{cpu[1]:>8.2f}{cpu[0] / least[0]:>16.2f}{cpu[1] / least[1]:>8.2f}"
+            )
+        goal = f"  (goal {GOALS[side]} × the floor)" if side in GOALS else ""
+        print(f"{side + ': peak GB':<28}{found['peak_GB']:>8.2f}{goal}")
 
 
 def main() -> None:
@@ -181,6 +175,7 @@ def main() -> None:
     parser.add_argument("--case", choices=sorted(CASES), action="append")
     parser.add_argument("--movies", type=Path, help="a folder of movies to take instead")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=4)
     parser.add_argument("--bin", type=float, default=0.0, help="binning exponent with --movies")
     parser.add_argument("--child", choices=("floor", *GOALS), help=argparse.SUPPRESS)
     parser.add_argument("--path", help=argparse.SUPPRESS)
@@ -191,7 +186,7 @@ def main() -> None:
     if arguments.movies:
         for path in sorted(arguments.movies.iterdir()):
             print(f"\n{path.name}, bin {arguments.bin:g}, {arguments.threads} threads")
-            measure(path, arguments.threads, arguments.bin)
+            measure(path, arguments.threads, arguments.bin, arguments.repeats)
         return
     for name in arguments.case or (["smoke"] if arguments.smoke else ["k2", "k2super", "k3"]):
         case = CASES[name]
@@ -201,7 +196,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "movie.mrc"
             make_movie(path, case)
-            measure(path, arguments.threads, case.bin)
+            measure(path, arguments.threads, case.bin, arguments.repeats)
 
 
 if __name__ == "__main__":
