@@ -30,7 +30,15 @@ def test_each_curve_has_its_own_precision() -> None:
     bent = np.zeros(sum(COUNTS))
     bent[10] = 1.0  # the strength's third
     assert bent @ penalty(COUNTS, (7.0, 0.0)) @ bent == 0
-    assert bent @ penalty(COUNTS, (0.0, 1.0)) @ bent == pytest.approx(6)  # 1, -2, 1
+    assert bent @ penalty(COUNTS, (0.0, 22.0**2)) @ bent == pytest.approx(1 + 4 * 4 + 9)  # 1, -2, 1; rising
+
+
+def test_the_strength_may_bend_most_at_low_frequencies() -> None:
+    bends = np.zeros((2, sum(COUNTS)))
+    bends[0, 10] = bends[1, -3] = 1.0  # third from the start, third from the end
+    low, high = (bend @ penalty(COUNTS, (0.0, 1.0)) @ bend for bend in bends)
+    assert low < 0.02 * high
+    assert high == pytest.approx(6, rel=0.1)
 
 
 @pytest.mark.parametrize("truth", [(np.exp(6.0), np.exp(9.0)), (np.exp(12.0), np.exp(3.0))])
