@@ -127,11 +127,17 @@ def _phases(step_A: Array, band: Band) -> tuple[Tensor, Tensor]:
     return y, x
 
 
-def _rectangle(spectra: Tensor, band: Band) -> Tensor:
-    """Return the part of spectra that encloses the band."""
-    ny, nx = len(band.ky) // 2, len(band.kx)
-    rows = spectra[..., : ny + 1, :nx], spectra[..., spectra.shape[-2] - ny :, :nx]
-    return torch.cat(rows, dim=-2)
+def _kinds(windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Return the different ones of some windows, and which of them each is."""
+    rows = [row.tobytes() for row in windows]
+    kinds = list(dict.fromkeys(rows))
+    return windows[[rows.index(kind) for kind in kinds]], np.array([kinds.index(row) for row in rows])
+
+
+def _flat(windows: NDArray[np.float32], last: int) -> NDArray[np.complex64]:
+    """Return spectra of windows over their component at 0, frequencies 0 to `last`, then -`last` to -1."""
+    spectra = np.fft.fft(windows.astype(np.float64), axis=1)
+    return np.asarray(spectra[:, np.r_[0 : last + 1, -last:0]] / spectra[:, :1], dtype=np.complex64)
 
 
 class Strips:
@@ -162,14 +168,16 @@ class Strips:
         self.band = make_band(layout.shape, copies.pixel_sizes_A, range_A, engine.device)
         self.amplitude = torch.from_numpy(copies.amplitude.astype(np.float32)).to(engine.device)
         self.displacement = displacement.copy()
-        kinds_y, kind_y = np.unique(layout.windows_y, axis=0, return_inverse=True)
-        kinds_x, kind_x = np.unique(layout.windows_x, axis=0, return_inverse=True)
+        (kinds_y, kind_y), (kinds_x, kind_x) = _kinds(layout.windows_y), _kinds(layout.windows_x)
         self._kind = (kind_y[:, None] * len(kinds_x) + kind_x[None, :]).ravel()  # of each patch's window
         norm = np.sqrt((layout.windows_y**2).sum(1).mean() * (layout.windows_x**2).sum(1).mean())
         windows = (kinds_y[:, None, :, None] * kinds_x[None, :, None, :] / norm).reshape(-1, *layout.shape)
         self._windows = torch.from_numpy(windows.astype(np.float32)).to(engine.device)
-        flat = _rectangle(rfft2(self._windows, engine), self.band)
-        self._flat = flat / flat[:, :1, :1]  # what a patch's mean adds to its spectrum, over the component at 0
+        # what a patch's mean adds to its spectrum, over the component at 0
+        height, width = self.band.ring.shape
+        flat_y, flat_x = _flat(kinds_y, height // 2), _flat(kinds_x, width - 1)[:, :width]
+        flat = flat_y[:, None, :, None] * flat_x[None, :, None, :]
+        self._flat = torch.from_numpy(flat.reshape(-1, height, width)).to(engine.device)
         each = copies.frames * self.band.ring.numel() * 8 * len(layout.starts_x)
         rows = len(layout.starts_y)
         self._rows = max(1, min(rows, _STRIP_BYTES // max(1, each)))
