@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--tilt-step", type=float, default=10.0)
     options = parser.parse_args()
     into = options.into or Path(tempfile.mkdtemp())
+    into.mkdir(parents=True, exist_ok=True)
     size = ["--height", str(options.height), "--width", str(options.width)]
     count, stated = {"right": 0, "wrong": 0, "undecided": 0}, []
     for number in range(options.sets):
