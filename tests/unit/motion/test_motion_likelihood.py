@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,6 +36,17 @@ def strips_at(copies: Copies, side_A: float | None, displacement: Array) -> Stri
     layout = plan_layout(copies, side_A, overlap=False)
     everywhere = np.repeat(displacement[None], layout.count, axis=0)
     return Strips(copies, layout, everywhere, (200.0, 8.0), ENGINE)
+
+
+def test_the_level_of_the_frames_adds_nothing_to_patches() -> None:
+    copies = copies_of(PATH_A)
+    layout = plan_layout(copies, 110.0, overlap=True)  # windows of several kinds
+    still = np.zeros((layout.count, copies.frames, 2))
+    found = []
+    for images in (copies.images, copies.images + 3):
+        strips = Strips(replace(copies, images=images), layout, still, (200.0, 8.0), ENGINE)
+        found.append(np.concatenate([patches.aligned.numpy() for patches in strips.each()]))
+    np.testing.assert_allclose(found[1], found[0], atol=1e-4 * np.abs(found[0]).max())
 
 
 def slow_log_likelihood(strips: Strips, rings: Rings) -> float:
