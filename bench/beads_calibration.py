@@ -29,7 +29,7 @@ from weft.fiducials.classic import DIAMETERS_A, find_spots
 from weft.fiducials.flatten import Flat, flatten
 from weft.fiducials.models import load_net
 from weft.fiducials.net import infer, inputs_of
-from weft.fiducials.plate import LEAST_HALF, common_diameter, evidence
+from weft.fiducials.plate import LEAST_HALF, SURE, common_diameter, evidence
 from weft.fiducials.render import Spot
 from weft.fiducials.sample import WORKING_PIXEL_A, sample
 from weft.fiducials.scenes import GOLD, make_scene
@@ -37,7 +37,7 @@ from weft.fiducials.template import Optics, optics_of
 from weft.io.models import find_model
 
 COLUMNS = ("image", "plate", "inside_field", "fitted", "fit", "network", "stated", "radius", "gold")
-OF_PLATE = ("half", "core", "gain", "sigmas", "off")  # further columns, of candidates under a phase plate
+OF_PLATE = ("half", "gain", "bright", "beside", "sigmas", "off")  # further columns, under a phase plate
 SIDE = 256  # working pixels of a scene
 EDGES = (0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98, 1.01)
 PULL = 0.05  # towards no slope, so that few candidates cannot make a step
@@ -80,12 +80,10 @@ def under_plate(flat: Flat, optics: list[Optics], share: np.ndarray) -> list[Any
     for one in itertools.chain.from_iterable(evidence(flat, size, optics) for size in sizes):
         if one.half < LEAST_HALF and not share.any():
             continue
-        spot = Spot(one.y, one.x, 0.5 * one.diameter_A / WORKING_PIXEL_A, one.probability)
+        spot = one.spot
         within = outside_share(spot, share.shape) == 1
         stated = (spot.probability, spot.radius, inner_share(share, spot))
-        rows.append(
-            (True, within, True, math.nan, math.nan, *stated, one.half, one.core, one.gain, one.sigmas, one.off)
-        )
+        rows.append((True, within, True, math.nan, math.nan, *stated, *(getattr(one, name) for name in OF_PLATE)))
     return rows
 
 
@@ -122,13 +120,13 @@ def inputs_and_share(rows: np.ndarray, group: str, has_sure: np.ndarray) -> tupl
         return np.stack([one, logit(rows[:, 4]), network], 1), np.array([seen(float(v)) for v in network])
     if group == "laid":
         return np.stack([one, network, has_sure], 1), one
-    half, core, gain, sigmas, off = rows[:, len(COLUMNS) :].T
-    return np.stack([one, half, core, gain, np.log(2 * WORKING_PIXEL_A * rows[:, 7]), np.log(sigmas), off], 1), one
+    *agreement, sigmas, off = rows[:, len(COLUMNS) :].T
+    return np.stack([one, *agreement, np.log(2 * WORKING_PIXEL_A * rows[:, 7]), np.log(sigmas), off], 1), one
 
 
 def chosen(rows: np.ndarray, group: str) -> np.ndarray:
     plate, within, fitted = (rows[:, k] > 0 for k in (1, 2, 3))
-    groups = {"fitted": fitted & ~plate, "laid": ~fitted & ~plate, "plate": plate}
+    groups = {"fitted": fitted & ~plate, "laid": ~fitted & ~plate, "plate": plate & with_sure_under_plate(rows)}
     return np.asarray(groups[group] & within & ~np.isnan(rows[:, 8]))
 
 
@@ -136,12 +134,27 @@ def stated_of(inputs: np.ndarray, share: np.ndarray, constants: np.ndarray) -> n
     return np.asarray(share / (1 + np.exp(-inputs @ constants)))
 
 
+def of_images(rows: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Return for each candidate whether any of those is of its image."""
+    image = np.cumsum(np.r_[0, np.diff(rows[:, 0]) != 0])
+    return np.asarray(np.bincount(image, which)[image] > 0)
+
+
+def with_sure_under_plate(rows: np.ndarray) -> np.ndarray:
+    """Return for each candidate whether its image has sure beads by the constants that are kept.
+
+    In the others all are held below one half on purpose, so they do not count.
+    """
+    sure = stated_of(*inputs_and_share(rows, "plate", rows[:, 0]), np.array(UNDER_PLATE)) > SURE
+    half = rows[:, len(COLUMNS) + OF_PLATE.index("half")]
+    return of_images(rows, sure & (half >= LEAST_HALF) & (rows[:, 1] > 0) & (rows[:, 2] > 0))
+
+
 def with_sure(rows: np.ndarray, constants: np.ndarray) -> np.ndarray:
     """Return for each candidate whether the sphere fit found sure beads in its image."""
     sure = chosen(rows, "fitted")
     sure &= stated_of(*inputs_and_share(rows, "fitted", sure), constants) >= 0.5
-    image = np.cumsum(np.r_[0, np.diff(rows[:, 0]) != 0])
-    return (np.bincount(image, sure)[image] > 0).astype(float)
+    return of_images(rows, sure).astype(float)
 
 
 def fitted_constants(inputs: np.ndarray, share: np.ndarray, gold: np.ndarray) -> np.ndarray:

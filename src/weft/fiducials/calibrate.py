@@ -7,6 +7,7 @@ test data's; both have other seeds than those that the network learnt from.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from weft.fiducials.render import Spot
@@ -16,7 +17,7 @@ __all__ = ["at_rim", "of_fitted", "of_laid", "of_likeness", "outside_share"]
 
 FITTED = (0.28, 0.516, 2.881)  # constant, a logit of the sphere fit, the network's mean inside
 LAID = (-6.77, 6.45, 2.24)  # constant, the network's mean inside, more if the image has sure beads
-UNDER_PLATE = (-60.59, 23.78, 4.02, 12.72, 7.21, 3.81, -12.65)  # see `of_likeness`; logarithms of Å and sigmas
+UNDER_PLATE = (-61.23, 25.44, 14.67, -1.63, 0.8, 9.43, 2.04, -5.54)  # see `of_likeness`; logarithms of Å and sigmas
 _UNSEEN, _SEEN = 0.4, 0.1  # share that is left where the network sees nothing; its mean inside that lifts the doubt
 _LEAST = 0.001  # and as much below 1: beyond this the sphere fit's probability says nothing more
 
@@ -54,13 +55,13 @@ def of_laid(inside: float, *, has_sure: bool) -> float:
     return _step(constant + slope * inside + more * has_sure)
 
 
-def of_likeness(half: float, core: float, gain: float, diameter_A: float, sigmas: float, off: float) -> float:
-    """Return how sure a bead under a phase plate is.
+def of_likeness(agreement: Sequence[float], diameter_A: float, sigmas: float, off: float) -> float:
+    """Return how sure a bead under a phase plate is, in an image where some are.
 
     Parameters
     ----------
-    half, core, gain : float
-        See `weft.fiducials.likeness.Likeness`.
+    agreement : sequence of float
+        half, gain, bright and beside of `weft.fiducials.likeness.Likeness`.
     diameter_A : float
         Of the bead.
     sigmas : float
@@ -68,9 +69,8 @@ def of_likeness(half: float, core: float, gain: float, diameter_A: float, sigmas
     off : float
         Share by which its diameter differs from that of the others.
     """
-    constants = UNDER_PLATE
-    evidence = (1.0, half, core, gain, math.log(diameter_A), math.log(sigmas), off)
-    return _step(sum(c * e for c, e in zip(constants, evidence, strict=True)))
+    evidence = (1.0, *agreement, math.log(diameter_A), math.log(sigmas), off)
+    return _step(sum(c * e for c, e in zip(UNDER_PLATE, evidence, strict=True)))
 
 
 def seen(inside: float) -> float:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft as sfft
 from numpy.typing import NDArray
 
-from weft.fiducials.calibrate import at_rim, of_likeness
+from weft.fiducials.calibrate import at_rim, of_likeness, outside_share
 from weft.fiducials.classic import DIAMETERS_A, SIZES, Candidate, search
 from weft.fiducials.flatten import Flat
 from weft.fiducials.likeness import likeness
@@ -17,9 +17,9 @@ from weft.fiducials.render import Spot
 from weft.fiducials.sample import WORKING_PIXEL_A
 from weft.fiducials.template import Optics
 
-__all__ = ["LEAST_HALF", "Evidence", "common_diameter", "evidence", "find_under_plate"]
+__all__ = ["LEAST_HALF", "SURE", "Evidence", "common_diameter", "evidence", "find_under_plate"]
 
-_LEAST_SIGMAS, _LEAST_GAIN = 6.0, 0.15  # less is noise
+_LEAST_SIGMAS, _LEAST_GAIN = 6.0, 0.1  # less is noise
 LEAST_HALF = 0.57  # of a bead that makes others likely
 _EASED_HALF = 0.45  # enough once there is one: what lies over a large, bright bead is many sigmas off
 _LEAST_WHOLE = 0.6  # likeness that votes for a size: hardly any protein reaches it
@@ -27,7 +27,7 @@ _VOTERS, _MOST = 60, 300  # candidates that vote, and that are looked at in the 
 _REFINED_ON = 12
 _TRIED = (0.82, 0.88, 0.94, 1.0, 1.06, 1.13, 1.2)  # of a rough diameter
 _APART = 0.6  # diameters: what is nearer is the same bead
-_SURE, _NONE_SURE = 0.95, 0.5  # where nothing in an image is sure, this share of its probability is left to each bead
+SURE, _NONE_SURE = 0.98, 0.5  # where nothing in an image is sure, this share of its probability is left to each bead
 _LEAST_PROBABILITY = 0.02
 
 
@@ -44,13 +44,20 @@ class Evidence:
     off: float
     sigmas: float
     half: float
-    core: float
     gain: float
+    bright: float
+    beside: float
+
+    @property
+    def spot(self) -> Spot:
+        """Its disc."""
+        return Spot(self.y, self.x, 0.5 * self.diameter_A / WORKING_PIXEL_A, self.probability)
 
     @property
     def probability(self) -> float:
         """How sure it is by itself."""
-        return of_likeness(self.half, self.core, self.gain, self.diameter_A, self.sigmas, self.off)
+        agreement = (self.half, self.gain, self.bright, self.beside)
+        return of_likeness(agreement, self.diameter_A, self.sigmas, self.off)
 
 
 def find_under_plate(
@@ -70,12 +77,10 @@ def find_under_plate(
     with sfft.set_workers(threads):
         common = diameter_A if diameter_A is not None else common_diameter(flat, [optics[len(optics) // 2]])
         found = evidence(flat, common, optics)
-    is_sure = any(e.probability > _SURE and e.half >= LEAST_HALF for e in found)
+    shape = flat.contrast.shape
+    is_sure = any(e.probability > SURE and e.half >= LEAST_HALF and outside_share(e.spot, shape) == 1 for e in found)
     share = 1.0 if is_sure else _NONE_SURE
-    spots = [
-        at_rim(Spot(e.y, e.x, 0.5 * e.diameter_A / WORKING_PIXEL_A, share * e.probability), flat.contrast.shape)
-        for e in found
-    ]
+    spots = [at_rim(replace(e.spot, probability=share * e.probability), shape) for e in found]
     spots = [spot for spot in spots if spot.probability >= _LEAST_PROBABILITY]
     return spots, common if is_sure else None
 
@@ -87,12 +92,13 @@ def evidence(flat: Flat, common_A: float, optics: list[Optics]) -> list[Evidence
     found: list[Evidence] = []
     for size in sizes:
         like = likeness(flat, _places(chosen), size, optics)
-        values = np.stack([like.y, like.x, like.half, like.core, like.gain], 1).tolist()
+        off = abs(size / common_A - 1)
+        values = np.stack([like.half, like.gain, like.bright, like.beside], 1).tolist()
         found += [
-            Evidence(y, x, size, abs(size / common_A - 1), c.sigmas, half, core, gain)
-            for c, (y, x, half, core, gain) in zip(chosen, values, strict=True)
-            if gain >= _LEAST_GAIN and half >= _EASED_HALF
+            Evidence(y, x, size, off, candidate.sigmas, *agreement)
+            for candidate, y, x, agreement in zip(chosen, like.y.tolist(), like.x.tolist(), values, strict=True)
         ]
+    found = [e for e in found if e.gain >= _LEAST_GAIN and e.half >= _EASED_HALF]
     found.sort(key=lambda e: -e.probability)
     kept: list[Evidence] = []
     for one in found:

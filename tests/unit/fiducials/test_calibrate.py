@@ -17,12 +17,12 @@ def test_more_evidence_never_makes_gold_less_likely() -> None:
 
 
 def likeness(of: list[float], off: float) -> float:
-    half, core, gain, diameter_A, sigmas = of
-    return of_likeness(half, core, gain, diameter_A, sigmas, off)
+    *agreement, diameter_A, sigmas = of
+    return of_likeness(agreement, diameter_A, sigmas, off)
 
 
 def test_more_likeness_never_makes_gold_less_likely() -> None:
-    usual = (0.7, 0.65, 0.4, 50.0, 12.0)  # half, core, gain, Å, sigmas
+    usual = (0.7, 0.4, -2.0, 1.0, 50.0, 12.0)  # half, gain, bright, beside, Å, sigmas
     for place in range(len(usual)):
         for low, high in itertools.pairwise((0.8, 0.9, 1.0, 1.1)):
             less, more = ([v * (f if i == place else 1) for i, v in enumerate(usual)] for f in (low, high))

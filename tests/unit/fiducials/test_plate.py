@@ -67,6 +67,18 @@ def test_what_lies_over_a_part_takes_only_that_part_away() -> None:
     assert other.half[0] < 0.68
 
 
+def test_protein_is_brighter_than_gold_somewhere_or_dark_beyond_its_rim() -> None:
+    y, x = np.indices((100, 100))
+    away2 = (y - 50) ** 2 + (x - 50) ** 2
+    bead = transmission([(50.0, 50.0)], 60.0, 100)
+    covered = np.where(x > 50, 0.6, 1) * bead
+    narrow, wide = (1 - 0.45 * np.exp(-away2 / spread) for spread in (6, 60))
+    here = np.array([[50, 50]])
+    free, part, lump, broad = (likeness(flat_of(seen), here, 60.0, [PLATE]) for seen in (bead, covered, narrow, wide))
+    assert part.bright[0] < free.bright[0] + 0.5 < lump.bright[0] - 0.5
+    assert broad.beside[0] < free.beside[0] - 1
+
+
 def test_the_centre_is_followed_and_places_without_gold_gain_nothing() -> None:
     flat = flat_of(transmission([(50.3, 48.6)], 60.0, 100))
     found = likeness(flat, np.array([[52, 47], [20, 80], [-40, 300]]), 60.0, [PLATE])
