@@ -15,7 +15,7 @@ from weft.fields.mask import OUTSIDE_SHARE
 
 __all__ = ["at_rim", "of_fitted", "of_laid", "of_likeness", "outside_share"]
 
-FITTED = (0.28, 0.516, 2.881)  # constant, a logit of the sphere fit, the network's mean inside
+FITTED = (-1.0, 0.63, 5.74)  # constant, a logit of the sphere fit, the network's mean inside
 LAID = (-6.77, 6.45, 2.24)  # constant, the network's mean inside, more if the image has sure beads
 UNDER_PLATE = (-61.23, 25.44, 14.67, -1.63, 0.8, 9.43, 2.04, -5.54)  # see `of_likeness`; logarithms of Å and sigmas
 _UNSEEN, _SEEN = 0.4, 0.1  # share that is left where the network sees nothing; its mean inside that lifts the doubt
