@@ -29,7 +29,7 @@ from weft.fiducials.classic import DIAMETERS_A, find_spots
 from weft.fiducials.flatten import Flat, flatten
 from weft.fiducials.models import load_net
 from weft.fiducials.net import infer, inputs_of
-from weft.fiducials.plate import LEAST_HALF, SURE, common_diameter, evidence
+from weft.fiducials.plate import LEAST_HALF, LEAST_SURE, SURE, common_diameter, evidence
 from weft.fiducials.render import Spot
 from weft.fiducials.sample import WORKING_PIXEL_A, sample
 from weft.fiducials.scenes import GOLD, make_scene
@@ -134,10 +134,10 @@ def stated_of(inputs: np.ndarray, share: np.ndarray, constants: np.ndarray) -> n
     return np.asarray(share / (1 + np.exp(-inputs @ constants)))
 
 
-def of_images(rows: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Return for each candidate whether any of those is of its image."""
+def of_images(rows: np.ndarray, which: np.ndarray, least: int = 1) -> np.ndarray:
+    """Return for each candidate whether at least so many of those are of its image."""
     image = np.cumsum(np.r_[0, np.diff(rows[:, 0]) != 0])
-    return np.asarray(np.bincount(image, which)[image] > 0)
+    return np.asarray(np.bincount(image, which)[image] >= least)
 
 
 def with_sure_under_plate(rows: np.ndarray) -> np.ndarray:
@@ -147,7 +147,7 @@ def with_sure_under_plate(rows: np.ndarray) -> np.ndarray:
     """
     sure = stated_of(*inputs_and_share(rows, "plate", rows[:, 0]), np.array(UNDER_PLATE)) > SURE
     half = rows[:, len(COLUMNS) + OF_PLATE.index("half")]
-    return of_images(rows, sure & (half >= LEAST_HALF) & (rows[:, 1] > 0) & (rows[:, 2] > 0))
+    return of_images(rows, sure & (half >= LEAST_HALF) & (rows[:, 1] > 0) & (rows[:, 2] > 0), LEAST_SURE)
 
 
 def with_sure(rows: np.ndarray, constants: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from weft.fiducials.render import Spot
 from weft.fiducials.sample import WORKING_PIXEL_A
 from weft.fiducials.template import Optics
 
-__all__ = ["LEAST_HALF", "SURE", "Evidence", "common_diameter", "evidence", "find_under_plate"]
+__all__ = ["LEAST_HALF", "LEAST_SURE", "SURE", "Evidence", "common_diameter", "evidence", "find_under_plate"]
 
 _LEAST_SIGMAS, _LEAST_GAIN = 6.0, 0.1  # less is noise
 LEAST_HALF = 0.57  # of a bead that makes others likely
@@ -27,7 +27,8 @@ _VOTERS, _MOST = 60, 300  # candidates that vote, and that are looked at in the 
 _REFINED_ON = 12
 _TRIED = (0.82, 0.88, 0.94, 1.0, 1.06, 1.13, 1.2)  # of a rough diameter
 _APART = 0.6  # diameters: what is nearer is the same bead
-SURE, _NONE_SURE = 0.98, 0.5  # where nothing in an image is sure, this share of its probability is left to each bead
+SURE, LEAST_SURE = 0.98, 2  # beads as sure as this that make others likely: one may be a protein
+_NONE_SURE = 0.49  # share of its probability that is left to each bead where there are fewer
 _LEAST_PROBABILITY = 0.02
 
 
@@ -78,7 +79,8 @@ def find_under_plate(
         common = diameter_A if diameter_A is not None else common_diameter(flat, [optics[len(optics) // 2]])
         found = evidence(flat, common, optics)
     shape = flat.contrast.shape
-    is_sure = any(e.probability > SURE and e.half >= LEAST_HALF and outside_share(e.spot, shape) == 1 for e in found)
+    sure = [e for e in found if e.probability > SURE and e.half >= LEAST_HALF and outside_share(e.spot, shape) == 1]
+    is_sure = len(sure) >= LEAST_SURE
     share = 1.0 if is_sure else _NONE_SURE
     spots = [at_rim(replace(e.spot, probability=share * e.probability), shape) for e in found]
     spots = [spot for spot in spots if spot.probability >= _LEAST_PROBABILITY]

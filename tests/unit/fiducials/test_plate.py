@@ -104,3 +104,9 @@ def test_proteins_alone_are_not_masked() -> None:
     found = find(proteins(100, 200, 4))
     assert not found.mask.any()
     assert found.details["bead_diameter_nm"] is None
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_bead_alone_is_kept_as_doubtful(count: int) -> None:
+    found = find(transmission([(50.0, 60.0), (140.0, 120.0)][:count], 100.0))
+    assert [bool(found.beads), bool(found.doubtful)] == [count == 2, count == 1]
