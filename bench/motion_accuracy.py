@@ -174,6 +174,7 @@ def bound_of(folder: Path, image: dict[str, Any], band: tuple[float, float], cac
         return float(json.loads(file.read_text()))
     value = float(score.bound(folder, image, band))
     if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(value))
     return value
 
