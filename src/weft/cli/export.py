@@ -169,15 +169,15 @@ def _warp_writer(
 def _stack_writer(project: Project, asked: _Asked, done: _Done) -> Callable[[Chosen], tuple[Path, int, bool]]:
     from weft.export.aretomo import for_aretomo
     from weft.export.dynamo import for_dynamo
-    from weft.export.imod import StackOptions, is_current, stack_path, write_stack
+    from weft.export.imod import StackOptions, planned_stack, write_stack
 
     change = for_dynamo if asked.target == "dynamo" else for_aretomo
     options = change(StackOptions(halves=asked.halves, erase_gold=asked.erase_gold, force=asked.force))
 
+    make = planned_stack if asked.dry_run else write_stack
+
     def write(one: Chosen) -> tuple[Path, int, bool]:
-        if asked.dry_run:
-            return stack_path(project, one, options), len(one.used), not is_current(project, one, options)
-        result = write_stack(project, one, options)
+        result = make(project, one, options)
         done.notes += result.notes
         return result.path, result.sections, result.is_new
 

@@ -66,13 +66,12 @@ def stack(
 
 def _one(project: Project, chosen: Chosen, options: StackOptions, *, dry_run: bool) -> StackResult:
     from weft.export.chosen import require_images
-    from weft.export.imod import StackResult, is_current, stack_path, write_stack
+    from weft.export.imod import planned_stack, write_stack
     from weft.export.tomostar import write_series_list
 
     require_images(chosen, project.settings.series.min_tilts, incomplete=options.force)
     if dry_run:
-        is_new = not is_current(project, chosen, options)
-        return StackResult(chosen.series.name, stack_path(project, chosen, options), len(chosen.used), is_new)
+        return planned_stack(project, chosen, options)
     if project.path("tomostar", chosen.series.name).exists():
         write_series_list(project, chosen)
     return write_stack(project, chosen, options)

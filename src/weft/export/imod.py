@@ -35,7 +35,7 @@ from weft.series.table import Tilt, TiltSeries
 from weft.state.locks import locked
 from weft.state.project import Project
 
-__all__ = ["StackOptions", "StackResult", "is_current", "rawtlt_text", "sections_text", "stack_path", "write_stack"]
+__all__ = ["StackOptions", "StackResult", "planned_stack", "rawtlt_text", "sections_text", "write_stack"]
 
 _PLACES: dict[Part, str] = {"full": "average", "even": "even", "odd": "odd"}
 _ENDINGS: dict[Part, str] = {"full": "", "even": "_EVN", "odd": "_ODD"}
@@ -117,7 +117,7 @@ def write_stack(project: Project, chosen: Chosen, options: StackOptions) -> Stac
         If it cannot be written; then what was there is there still.
     """
     name = chosen.series.name
-    path = stack_path(project, chosen, options)
+    path = _path(project, chosen, options)
     place = path.parent
     with locked(project.out / "claims" / f"stack-{options.folder}-{name}.lock", patience_s=3600):
         with machine_errors(project.out):
@@ -134,21 +134,22 @@ def write_stack(project: Project, chosen: Chosen, options: StackOptions) -> Stac
         return _write(project, chosen, options, place, facts)
 
 
-def stack_path(project: Project, chosen: Chosen, options: StackOptions) -> Path:
-    """Return where the stack of a series is, or will be."""
-    return project.out / options.folder / chosen.series.name / f"{chosen.series.name}{options.ending}"
-
-
-def is_current(project: Project, chosen: Chosen, options: StackOptions) -> bool:
-    """Whether `write_stack` would find that the stack says already what is decided.
+def planned_stack(project: Project, chosen: Chosen, options: StackOptions) -> StackResult:
+    """Return what `write_stack` would do, nothing being written.
 
     Raises
     ------
     ItemFailed
         If averages are missing.
     """
-    place = stack_path(project, chosen, options).parent
-    return not options.force and _still_true(place, _facts(project, chosen, options)) is not None
+    path = _path(project, chosen, options)
+    is_new = options.force or _still_true(path.parent, _facts(project, chosen, options)) is None
+    return StackResult(chosen.series.name, path, len(chosen.used), is_new)
+
+
+def _path(project: Project, chosen: Chosen, options: StackOptions) -> Path:
+    """Return where the stack of a series is, or will be."""
+    return project.out / options.folder / chosen.series.name / f"{chosen.series.name}{options.ending}"
 
 
 def rawtlt_text(tilts: Sequence[Tilt]) -> str:
