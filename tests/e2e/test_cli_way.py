@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import mrcfile
+import numpy as np
 import pytest
 from tests.commands import read_json, run_weft
 
+from weft.io.masktiff import read_mask, write_mask
 from weft.simulate import SimulationOptions, simulate_set
 
 
@@ -116,3 +119,26 @@ def test_demo_goes_the_whole_way(tmp_path: Path) -> None:
     assert "$ weft stack" in done.stdout
     assert "handedness   TS_01" in done.stdout
     assert (tmp_path / "weft-demo" / "weft" / "imod" / "TS_02" / "TS_02.st").is_file()
+
+
+def test_motion_and_ctf_leave_painted_gold_out(project: Path, tmp_path: Path) -> None:
+    shutil.copytree(project, tmp_path / "copy")
+    copy, switches = tmp_path / "copy", ("--motion.ignore_gold", "true", "--ctf.ignore_gold", "true")
+    record = next((copy / "weft" / "records").glob("TS_01_000*.json"))
+    name = record.stem
+    before = json.loads(record.read_text())
+    found = read_mask(copy / "weft" / "mask" / f"{name}.tif")
+    painted = np.zeros_like(found)
+    painted[4:12, 6:15] = True
+    write_mask(copy / "weft" / "mask" / f"{name}.edit.tif", painted, 8.0)
+    run_weft(copy, "run", name, *switches)
+    after = json.loads(record.read_text())
+    share = pytest.approx(painted.mean(), abs=1e-3)
+    assert after["motion"]["field"]["details"]["left_out"] == share
+    assert after["ctf"]["fit"]["details"]["left_out"] == share
+    assert after["motion"]["field"]["path_A"] != before["motion"]["field"]["path_A"]
+    assert after["ctf"]["fit"]["defocus_u_A"] != before["ctf"]["fit"]["defocus_u_A"]
+    assert read_json(copy, "run", "--dry-run", name, *switches)["items"][0]["stages"] == []
+    write_mask(copy / "weft" / "mask" / f"{name}.edit.tif", ~painted, 8.0)
+    plan = read_json(copy, "run", "--dry-run", name, *switches)["items"]
+    assert "the painted mask changed" in plan[0]["reasons"]

@@ -1,5 +1,6 @@
 """Motion of the sample between the frames of a movie."""
 
 from weft.motion.estimate import estimate_motion
+from weft.motion.gold import Gold
 
-__all__ = ["estimate_motion"]
+__all__ = ["Gold", "estimate_motion"]

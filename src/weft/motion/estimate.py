@@ -9,6 +9,7 @@ from weft.engine.device import Engine
 from weft.fields.motion import MotionField
 from weft.fields.verdict import GOOD, Assessment, Verdict
 from weft.motion.copies import make_copies
+from weft.motion.gold import Gold, leave_out
 from weft.motion.grids import Grid, make_grid
 from weft.motion.refine import Refinement, Stage
 from weft.motion.search import find_start
@@ -34,7 +35,9 @@ _FIELD_STAGES = (
 )
 
 
-def estimate_motion(movie: BinnedMovie, settings: MotionSettings, engine: Engine) -> MotionField:
+def estimate_motion(
+    movie: BinnedMovie, settings: MotionSettings, engine: Engine, *, without: Gold | None = None
+) -> MotionField:
     """Estimate where the sample has gone in each frame.
 
     Parameters
@@ -46,6 +49,8 @@ def estimate_motion(movie: BinnedMovie, settings: MotionSettings, engine: Engine
         data show that it knows.
     engine : Engine
         Where to compute.
+    without : Gold, optional
+        Where an average along an earlier estimate shows gold, which is to tell nothing of the motion now.
 
     Returns
     -------
@@ -59,6 +64,9 @@ def estimate_motion(movie: BinnedMovie, settings: MotionSettings, engine: Engine
     grid = make_grid(settings.grid, movie.frames)
     keep = grid.is_rigid or movie.is_binned  # local motion of unbinned frames is corrected without transforms
     levels = make_copies(movie, (range_A[1], max(START_A, range_A[1])), engine, keep_spectra=keep)
+    if without is not None:
+        for copies in levels:
+            leave_out(without, copies)
     same_as = levels[0].same_as
     used = np.flatnonzero((levels[0].amplitude > 0) & (same_as == np.arange(movie.frames)))
     if len(used) < 2:

@@ -113,6 +113,7 @@ def make_plan(
             defects=correction.defects,
             pre_exposure_e_A2=exposures.get(name, 0.0),
             model=model,
+            painted=_painted(project, name, index),
         )
         record = None if redo else records.get(name)
         state, stages, reasons = _compare(project, record, inputs, identity, retry=retry)
@@ -169,10 +170,20 @@ def _identity(path: Path, key: str, index: Index) -> str:
 
 def _model_identity(project: Project, index: Index) -> str | None:
     """Return the identity of the user's bead network; None for those that ship with Weft."""
-    if not project.settings.fiducials.enabled:
+    if not (project.settings.fiducials.enabled or _ignores_gold(project)):
         return None
     model = find_model(project.settings.fiducials.model, project.out / "models", project.folder)
     return None if model.is_shipped or model.path is None else index.identity(model.path)
+
+
+def _ignores_gold(project: Project) -> bool:
+    return project.settings.motion.ignore_gold or project.settings.ctf.ignore_gold
+
+
+def _painted(project: Project, name: str, index: Index) -> str | None:
+    """Return the identity of the mask that a person painted, where anything hangs on it."""
+    path = project.path("edited_mask", name)
+    return index.identity(path) if _ignores_gold(project) and path.exists() else None
 
 
 def _contradiction(project: Project, name: str, paths: list[Path]) -> PlanItem:

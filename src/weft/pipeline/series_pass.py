@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from weft.errors import WeftError
 from weft.fields import CtfFit
+from weft.io.masktiff import effective_mask
 from weft.series.handedness import judge_hand
 from weft.series.judgements import read_hand, read_series_ctf, stamp_of, write_hand, write_series_ctf
 from weft.series.known import known_series
@@ -80,6 +81,7 @@ def _refit(project: Project, image: ImageCtf) -> CtfFit | None:
     from weft.pipeline.series_stages import fit_near
 
     try:
-        return fit_near(path, project.settings, image.expected_defocus_A, image.expected_sigma_A)
+        mask = effective_mask(project.path("mask", image.movie).parent, image.movie)
+        return fit_near(path, project.settings, image.expected_defocus_A, image.expected_sigma_A, mask)
     except WeftError:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from weft.movie.bin import BinnedMovie, bin_movie
 from weft.movie.open import open_movie
 from weft.movie.prepare import PreparedMovie, prepare
 from weft.pipeline import outputs
+from weft.pipeline.gold import ctf_without_gold, motion_without_gold
 from weft.pipeline.jobs import Job
 from weft.pipeline.masking import another_threshold, with_model_path
 from weft.settings.schema import ComputeSettings, Settings
@@ -166,6 +167,8 @@ class _Work:
         settings = self._job.settings
         if settings.motion.enabled:
             self._field = estimate_motion(self._frames(), settings.motion, self._engine)
+            if settings.motion.ignore_gold:
+                self._field = motion_without_gold(self._frames(), self._field, self._job, self._engine)
         else:
             still = np.zeros((self._prepare().info.frames, 2))
             self._field = MotionField.rigid(still, still, reason="motion correction is switched off")
@@ -195,12 +198,13 @@ class _Work:
     def _run_ctf(self) -> tuple[dict[str, Any], list[str]]:
         settings = self._job.settings
         image, pixel_size_A = self._corrected()
-        frames = None
-        if not settings.ctf.use_movie_sum and self._movie_facts().frames > 1:
-            frames = aligned_sections(self._frames(), self._motion(), _every_frame(settings), self._engine)
         self._fit, curves = estimate_ctf(
-            image, pixel_size_A, settings.ctf, settings.optics, self._engine, frames=frames
+            image, pixel_size_A, settings.ctf, settings.optics, self._engine, frames=self._sections()
         )
+        if settings.ctf.ignore_gold:
+            self._fit, curves = ctf_without_gold(
+                image, pixel_size_A, (self._fit, curves), self._job, self._engine, frames=self._sections()
+            )
         files = outputs.write_spectrum(self._job.out, self._job.item.name, curves)
         return {"ctf": outputs.ctf_facts(self._fit, curves)}, files
 
@@ -225,6 +229,12 @@ class _Work:
             settings = self._job.settings.input
             self._binned = bin_movie(self._prepare(), settings.bin, self._raw_pixel_size_A(), self._engine)
         return self._binned
+
+    def _sections(self) -> Iterator[NDArray[np.float32]] | None:
+        """Return the aligned frames if the CTF is fitted to their spectra."""
+        if self._job.settings.ctf.use_movie_sum or self._movie_facts().frames == 1:
+            return None
+        return aligned_sections(self._frames(), self._motion(), _every_frame(self._job.settings), self._engine)
 
     def _motion(self) -> MotionField:
         if self._field is None:

@@ -143,6 +143,9 @@ class MotionSettings(Table):
         warp="Models: motion",
         default="1x1xn",
     )
+    ignore_gold: bool = _key(
+        "Find gold beads in a first average and estimate the motion again without them.", default=False
+    )
 
     @model_validator(mode="after")
     def _order(self) -> Self:
@@ -165,6 +168,7 @@ class CtfSettings(Table):
     phase_shift: bool = _key("Fit the phase shift of a phase plate.", warp="Phase shift", default=False)
     use_movie_sum: bool = _key("Fit the corrected sum rather than the frames.", warp="Use movie sum", default=True)
     grid: Grid = _key("Nodes of the defocus model, X×Y×T.", warp="Models: defocus", default="2x2x1")
+    ignore_gold: bool = _key("Find gold beads by a first fit and fit again with them erased.", default=False)
 
     @model_validator(mode="after")
     def _order(self) -> Self:

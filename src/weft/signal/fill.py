@@ -16,8 +16,9 @@ from weft.conventions import electron_wavelength_A
 from weft.errors import InputError
 from weft.fields.ctf import CtfFit
 from weft.fields.mask import OUTSIDE_SHARE, Bead
+from weft.signal.masked import scaled, smoothed
 
-__all__ = ["erase", "erase_for_stack", "halo_A"]
+__all__ = ["erase", "erase_for_stack", "halo_A", "holes_of", "reach_A"]
 
 Image = NDArray[np.float32]
 
@@ -29,7 +30,6 @@ _BLEND = 3.0  # mask pixels over which the filling goes over into the image
 _SMOOTH = 10.0  # mask pixels: slower changes than this come from the surroundings, faster ones from the noise
 _TEXTURE = 512  # side of the piece of noise that is made once
 _PATCHES = 48  # places from which its spectrum is taken
-_LEAST_WEIGHT = 1e-3
 _BANDS = 12  # of frequency, logarithmic, in which the noise follows its surroundings
 _TILES = 32  # of them at most, about
 _TILE = 16.0  # mask pixels on a side of the tiles that show what the surroundings are like
@@ -86,7 +86,7 @@ def erase(
     if not np.any(mask):
         return image
     ratio = max(image.shape[0] / np.shape(mask)[0], image.shape[1] / np.shape(mask)[1])
-    holes = _scaled(np.asarray(mask, dtype=bool), image.shape)
+    holes = scaled(np.asarray(mask, dtype=bool), image.shape)
     grow, seam, smooth = halo * ratio, max(1.0, blend * ratio), max(2.0, _SMOOTH * ratio)
     rng = np.random.default_rng(seed)
     texture = _texture(image, _grown(holes, grow), rng)
@@ -151,13 +151,36 @@ def erase_for_stack(
     if np.ndim(image) != 2 or np.ndim(mask) != 2 or 0 in np.shape(mask):
         raise InputError(f"erasing takes one image and one mask, not the shapes {np.shape(image)} and {np.shape(mask)}")
     mask_pixel_A = pixel_size_A * image.shape[1] / np.shape(mask)[1]
-    reach_A = _HALO * _MASK_PIXEL_A
-    if ctf is not None and math.isfinite(ctf.defocus_A):
-        reach_A = halo_A(ctf.defocus_A, ctf.voltage_kV)
     seed = int.from_bytes(hashlib.sha256(f"{name}\n{part}".encode()).digest()[:8], "little")
     blend = _BLEND * _MASK_PIXEL_A / mask_pixel_A
-    holes = np.asarray(mask, dtype=bool) | _rims(np.shape(mask), image.shape, pixel_size_A, beads)
-    return erase(image, holes, seed, halo=reach_A / mask_pixel_A, blend=blend)
+    holes = holes_of(mask, image.shape, pixel_size_A, beads)
+    return erase(image, holes, seed, halo=reach_A(ctf) / mask_pixel_A, blend=blend)
+
+
+def holes_of(
+    mask: NDArray[np.bool_], field_px: tuple[int, ...], pixel_size_A: float, beads: Iterable[Bead]
+) -> NDArray[np.bool_]:
+    """Return a mask with the rims of likely beads whose centre lies outside the field.
+
+    Parameters
+    ----------
+    mask : ndarray, shape (any, any), bool
+        Of the field.
+    field_px : tuple of int
+        (y, x) pixels of the image.
+    pixel_size_A : float
+        Of the image.
+    beads : iterable of Bead
+        See `erase_for_stack`.
+    """
+    return np.asarray(mask, dtype=bool) | _rims(np.shape(mask), field_px, pixel_size_A, beads)
+
+
+def reach_A(ctf: CtfFit | None) -> float:
+    """Return how far (Å) fringes around beads are erased; 48 Å where the defocus is not known."""
+    if ctf is not None and math.isfinite(ctf.defocus_A):
+        return halo_A(ctf.defocus_A, ctf.voltage_kV)
+    return _HALO * _MASK_PIXEL_A
 
 
 def halo_A(defocus_A: float, voltage_kV: float = 300.0) -> float:
@@ -203,11 +226,11 @@ def _filled(
     open_ = (distance > grow).astype(np.float32)
     if open_.sum() < 16:
         return np.full_like(image, np.median(image)), 1 - holes.astype(np.float32)
-    local = _smoothed(image, open_, smooth)
+    local = smoothed(image, open_, smooth)
     rough = _like(image, noise, noise_logs, open_, tile)
-    rough -= _smoothed(rough, open_, smooth)
+    rough -= smoothed(rough, open_, smooth)
     fine = float(np.mean(_second_differences(rough) ** 2))
-    scale = np.sqrt(_smoothed(_second_differences(image) ** 2, open_, smooth) / max(fine, 1e-30))
+    scale = np.sqrt(smoothed(_second_differences(image) ** 2, open_, smooth) / max(fine, 1e-30))
     share = 0.5 - 0.5 * np.cos(np.pi * np.clip((distance - grow) / seam, 0, 1)).astype(np.float32)
     mixed = local + np.sqrt(1 - share) * scale * rough + np.sqrt(share) * (image - local)
     return mixed.astype(np.float32), share
@@ -258,37 +281,6 @@ def _log_powers(image: Image, open_: Image, side: int) -> NDArray[np.float64]:
     return np.asarray(np.interp(np.arange(_BANDS), np.flatnonzero(filled), logs[filled]))
 
 
-def _smoothed(values: Image, weight: Image, sigma: float) -> Image:
-    """Return a mean over neighbours of weight 1, reaching wider where there are few."""
-    out = np.zeros_like(values)
-    missing = np.ones(values.shape, dtype=bool)
-    while missing.any():
-        share = _gaussian(weight, sigma)
-        known = missing & (share > _LEAST_WEIGHT)
-        out[known] = (_gaussian(values * weight, sigma)[known] / share[known]).astype(np.float32)
-        missing &= ~known
-        sigma *= 2
-    return out
-
-
-def _gaussian(values: Image, sigma: float) -> Image:
-    """Return a Gaussian blur; wide ones are made at a coarser scale, which changes them by less than noise."""
-    step = int(sigma / 4)
-    if step < 2 or min(values.shape) < 4 * step:
-        return np.asarray(ndi.gaussian_filter(values, sigma, mode="reflect", truncate=3), dtype=np.float32)
-    height, width = (-(-side // step) * step for side in values.shape)
-    padded = np.pad(values, [(0, height - values.shape[0]), (0, width - values.shape[1])], mode="symmetric")
-    coarse = padded.reshape(height // step, step, width // step, step).mean((1, 3))
-    coarse = ndi.gaussian_filter(coarse, sigma / step, mode="reflect", truncate=3)
-    places = [(np.arange(side) + 0.5) / step - 0.5 for side in values.shape]
-    for axis, at in enumerate(places):
-        low = np.clip(np.floor(at).astype(int), 0, max(coarse.shape[axis] - 2, 0))
-        high = np.minimum(low + 1, coarse.shape[axis] - 1)
-        part = np.expand_dims(np.clip(at - low, 0, 1), 1 - axis).astype(np.float32)
-        coarse = coarse.take(low, axis) * (1 - part) + coarse.take(high, axis) * part
-    return np.asarray(coarse, dtype=np.float32)
-
-
 def _texture(image: Image, closed: NDArray[np.bool_], rng: np.random.Generator) -> Image:
     """Return a square of noise, cyclic, with the mean spectrum of open places of the image."""
     side = 16
@@ -313,15 +305,6 @@ def _texture(image: Image, closed: NDArray[np.bool_], rng: np.random.Generator) 
     amplitude = np.exp(0.5 * (logs - logs.mean()) / max(used, 1))
     amplitude[0, 0] = 0
     return np.asarray(sfft.irfft2(white * amplitude * side, (side, side)), dtype=np.float32)
-
-
-def _scaled(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return a mask on another number of pixels, outer edges coinciding."""
-    rows, columns = (
-        np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
-        for new, old in zip(shape, mask.shape, strict=True)
-    )
-    return np.asarray(mask[rows[:, None], columns[None, :]])
 
 
 def _grown(holes: NDArray[np.bool_], by: float) -> NDArray[np.bool_]:

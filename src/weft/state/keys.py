@@ -38,6 +38,7 @@ def stage_inputs(
     defects: str | None,
     pre_exposure_e_A2: float = 0.0,
     model: str | None = None,
+    painted: str | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return for each stage the dict it depends on.
 
@@ -51,6 +52,8 @@ def stage_inputs(
         Exposure before this movie; matters only with exposure weighting.
     model : str, optional
         Identity of the user's bead network; those that ship with Weft go by name and the stage's version.
+    painted : str, optional
+        Identity of the mask that a person painted; matters only where motion or CTF leave gold out.
     """
     data = settings.model_dump(mode="json")
     frames = {f"input.{key}": data["input"][key] for key in _FRAME_KEYS}
@@ -64,8 +67,15 @@ def stage_inputs(
             "pre_exposure_e_A2": pre_exposure_e_A2,
             "optics.voltage_kV": data["optics"]["voltage_kV"],
         }
-    inputs = {"motion": motion, "average": average, "ctf": _table(data, "ctf") | _table(data, "optics")}
-    inputs["mask"] = _table(data, "fiducials") | ({} if model is None else {"model": model})
+    mask = _table(data, "fiducials") | ({} if model is None else {"model": model})
+    ctf = _table(data, "ctf") | _table(data, "optics")
+    gold = {**mask, "mask version": STAGE_VERSIONS["mask"], **({} if painted is None else {"painted": painted})}
+    if settings.motion.ignore_gold:
+        fit = {key: value for key, value in ctf.items() if key != "ctf.ignore_gold"}
+        motion |= {**gold, **fit, "ctf version": STAGE_VERSIONS["ctf"]}
+    if settings.ctf.ignore_gold:
+        ctf |= gold
+    inputs = {"motion": motion, "average": average, "ctf": ctf, "mask": mask}
     before = {"average": "motion", "ctf": "average", "mask": "average"}
     for stage in ("motion", "average", "ctf", "mask"):
         inputs[stage]["version"] = STAGE_VERSIONS[stage]
@@ -89,7 +99,9 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 def _change(name: str, old: Any, new: Any) -> str:
     if name in {"movie", "gain", "defects", "model"}:
         return f"{name} file changed"
-    if name == "version":
+    if name == "painted":
+        return "the painted mask changed"
+    if name.endswith("version"):
         return "a newer version of Weft does this differently"
     if name in STAGE_VERSIONS:
         return f"{name} is redone"
@@ -107,4 +119,5 @@ def _show(value: Any) -> str:
 
 
 def _table(data: Mapping[str, Any], table: str) -> dict[str, Any]:
-    return {f"{table}.{key}": value for key, value in data[table].items()}
+    """Return a table's settings; a switch that came later is named where it is on, so that older records stay valid."""
+    return {f"{table}.{key}": value for key, value in data[table].items() if value or key != "ignore_gold"}

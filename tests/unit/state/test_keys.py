@@ -29,6 +29,8 @@ def changed(changes: dict[str, dict[str, Any]]) -> set[str]:
         ({"motion": {"range_A": [500, 6]}}, {"motion", "average", "ctf", "mask"}),
         ({"input": {"bin": 1}}, {"motion", "average", "ctf", "mask"}),
         ({"input": {"exposure_e_A2": 3}}, set()),
+        ({"ctf": {"ignore_gold": True}}, {"ctf"}),
+        ({"motion": {"ignore_gold": True}}, {"motion", "average", "ctf", "mask"}),
         ({"compute": {"workers": 7}}, set()),
         ({"series": {"min_tilts": 7}}, set()),
         ({"output": {"folder": "elsewhere"}}, set()),
@@ -36,6 +38,25 @@ def changed(changes: dict[str, dict[str, Any]]) -> set[str]:
 )
 def test_a_setting_redoes_what_depends_on_it_and_nothing_else(changes: dict[str, Any], stages: set[str]) -> None:
     assert changed(changes) == stages
+
+
+@pytest.mark.parametrize(("table", "stage"), [("ctf", "ctf"), ("motion", "motion")])
+def test_what_leaves_gold_out_depends_on_how_gold_is_found(table: str, stage: str) -> None:
+    settings = Settings.model_validate({table: {"ignore_gold": True}})
+    other = Settings.model_validate({table: {"ignore_gold": True}, "fiducials": {"threshold": 0.7}})
+    files: dict[str, Any] = {"movie": "m", "gain": None, "defects": None}
+    plain, changed, painted = (
+        stage_inputs(settings, **files)[stage],
+        stage_inputs(other, **files)[stage],
+        stage_inputs(settings, painted="p", **files)[stage],
+    )
+    assert difference(plain, changed) == ["fiducials.threshold: 0.5 → 0.7"]
+    assert difference(plain, painted) == ["the painted mask changed"]
+
+
+def test_a_switch_that_is_off_leaves_no_mark_in_what_older_records_say() -> None:
+    inputs = stage_inputs(Settings(), movie="m", gain=None, defects=None)
+    assert not any("ignore_gold" in name for stage in inputs.values() for name in stage)
 
 
 def test_exposure_matters_where_it_weights_or_groups() -> None:
