@@ -31,7 +31,7 @@ _CHANCE = (
 _FIELD_STAGES = (
     Stage(600.0, 20.0, 3),
     Stage(430.0, START_A, 2),
-    Stage(200.0, 0.0, 2, overlap=True),
+    Stage(600.0, 0.0, 2, overlap=True, least_side_A=200.0),
 )
 
 

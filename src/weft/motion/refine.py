@@ -14,7 +14,7 @@ from weft.motion.curvature import Curvature
 from weft.motion.evidence import LocalPosterior, solve_local
 from weft.motion.grids import Grid
 from weft.motion.kernels import local_kernels, path_kernels, powers
-from weft.motion.layout import Layout, plan_layout
+from weft.motion.layout import Layout, constant_side, plan_layout
 from weft.motion.likelihood import Information, measure, ring_statistics
 from weft.motion.patches import Strips
 from weft.motion.path import PathPosterior, solve_path
@@ -27,6 +27,8 @@ _SMALL_TURN = 0.35  # radians at the band's end; after a step that turns no phas
 _LEAST_WEIGHT = 0.1  # of a patch; measured values of empty places scatter about zero
 _LEAST_SIDE_A = 60.0
 _LEAST_PATCHES = 3  # along the shorter side of the field
+_RESOLVING_PATCHES = 5  # sides along the field: seven patches that overlap, for functions of degree 6
+_PLACES = 15  # along each side of the field, where the local part's slopes are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,15 @@ class Stage:
         At most.
     overlap : bool
         Whether patches overlap.
+    least_side_A : float or None
+        How much smaller patches may become where the field found so far is not constant within them; None = no smaller.
     """
 
     side_A: float | None
     resolution_A: float
     iterations: int
     overlap: bool = False
+    least_side_A: float | None = None
 
 
 class Refinement:
@@ -108,7 +113,8 @@ class Refinement:
         """Improve path and local part with many patches."""
         assert stage.side_A is not None
         copies, band = self._band(stage)
-        side = max(_LEAST_SIDE_A, min(stage.side_A, min(copies.field_A) / _LEAST_PATCHES))
+        side = stage.side_A if stage.least_side_A is None else self._constant_within(stage, grid, copies, band)
+        side = max(_LEAST_SIDE_A, min(side, min(copies.field_A) / _LEAST_PATCHES))
         layout = plan_layout(copies, side, overlap=stage.overlap, path_A=self.path[self._used])
         functions = self._functions(grid, layout, copies)
         strips = Strips(copies, layout, self._displacement(functions), band, self._engine)
@@ -152,6 +158,18 @@ class Refinement:
         resolution = max(stage.resolution_A, self._range[1], self._levels[0].resolution_A)
         fine_enough = [copies for copies in self._levels if copies.resolution_A <= resolution]
         return fine_enough[-1], (self._range[0], resolution)
+
+    def _constant_within(self, stage: Stage, grid: Grid, copies: Copies, band: tuple[float, float]) -> float:
+        """Return the side of patches, as large as the local part found so far is constant within them."""
+        assert stage.side_A is not None
+        assert stage.least_side_A is not None
+        assert self._local is not None
+        place = (np.arange(_PLACES) + 0.5) / _PLACES
+        y, x = np.meshgrid(place, place, indexing="ij")
+        local = np.einsum("pm,mtc->ptc", grid.functions(y.ravel(), x.ravel()), self._local.coefficients[:, self._used])
+        side = constant_side(local.reshape(_PLACES, _PLACES, -1, 2), copies.field_A, band[1])
+        most = min(stage.side_A, min(copies.field_A) / _RESOLVING_PATCHES)
+        return max(stage.least_side_A, min(most, side))
 
     def _functions(self, grid: Grid, layout: Layout, copies: Copies) -> Array:
         rows, columns = layout.centres_frac(copies)

@@ -16,7 +16,7 @@ from weft.motion.curvature import Curvature
 from weft.motion.evidence import solve_local
 from weft.motion.grids import make_grid
 from weft.motion.kernels import Kernel, local_kernels, path_kernels, powers
-from weft.motion.layout import plan_layout
+from weft.motion.layout import constant_side, plan_layout
 from weft.motion.likelihood import Rings, measure, ring_statistics
 from weft.motion.patches import Strips
 from weft.motion.path import solve_path
@@ -152,6 +152,22 @@ def test_centres_are_those_of_what_the_windows_see() -> None:
     assert halves[0] < 0.47  # the first window falls off towards the second only
     assert halves[-1] > 0.53
     assert np.allclose(halves[1:-1], 0.5, atol=1e-6)
+
+
+@given(st.integers(0, 10_000), st.floats(3.0, 20.0))
+def test_patches_are_as_large_as_the_field_is_constant_within_them(seed: int, resolution_A: float) -> None:
+    rng = np.random.default_rng(seed)
+    bend, speed = rng.normal(0, 1e-3, (2, 2)), rng.normal(0, 1, 5)  # Å per Å; of each frame
+    at_y, at_x = np.meshgrid((np.arange(6) + 0.5) / 6 * 900, (np.arange(8) + 0.5) / 8 * 1200, indexing="ij")
+    displacement = np.einsum("yxa,ac,t->yxtc", np.stack([at_y, at_x], -1), bend, speed)
+    side = constant_side(displacement, (900.0, 1200.0), resolution_A)
+    within = rng.uniform(-side / 2, side / 2, (20_000, 2)) @ bend
+    turns = 2 * np.pi / resolution_A * within[:, None] * speed[:, None]
+    assert np.sqrt((turns**2).mean()) == pytest.approx(0.1, rel=0.02)
+
+
+def test_patches_of_a_rigid_field_may_have_any_size() -> None:
+    assert constant_side(np.zeros((6, 8, 3, 2)), (900.0, 1200.0), 5.0) > 1e6
 
 
 def test_a_whole_field_keeps_to_what_all_frames_show() -> None:
