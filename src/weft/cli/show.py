@@ -125,9 +125,12 @@ def _series_facts(record: Record, out: Path) -> list[tuple[str, str]]:
         return []
     text = (
         f"defocus {image.defocus_A / 1e4:.3f} ± {image.defocus_sigma_A / 1e4:.3f} µm, astigmatism "
-        f"{(image.defocus_u_A - image.defocus_v_A) / 1e4:.3f} µm at {image.angle_deg:.0f}°; the others alone foretell "
-        f"{image.expected_defocus_A / 1e4:.3f} ± {image.expected_sigma_A / 1e4:.3f} µm"
+        f"{(image.defocus_u_A - image.defocus_v_A) / 1e4:.3f} µm at {image.angle_deg:.0f}°"
     )
+    if image.is_foretold:
+        text += (
+            f"; the others alone foretell {image.expected_defocus_A / 1e4:.3f} ± {image.expected_sigma_A / 1e4:.3f} µm"
+        )
     return [("in series", _judged(text, image.verdict, image.reason))]
 
 

@@ -19,8 +19,6 @@ __all__ = ["judge_series"]
 
 Tell = Callable[..., None]
 
-LARGEST_EXPECTED_SIGMA_A = 3000.0  # neighbours that know less cannot confine a fit
-
 
 def judge_series(project: Project, *, tell: Tell | None = None) -> list[str]:
     """Judge every series whose movies are all done and that has changed since; return their names.
@@ -65,7 +63,7 @@ def _shared(project: Project, series: TiltSeries, records: Mapping[str, Record],
         return None
     refits: dict[str, CtfFit] = {}
     for image in first.images:
-        if image.source != "neighbours" or image.movie in dropped or image.expected_sigma_A > LARGEST_EXPECTED_SIGMA_A:
+        if image.source != "neighbours" or image.movie in dropped or not image.is_foretold:
             continue
         fit = _refit(project, image)
         if fit is not None:

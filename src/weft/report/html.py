@@ -164,9 +164,10 @@ def _hand_text(hand: HandVerdict) -> str:
 
 def _defocus_figure(facts: _Facts, tilts: Sequence[Tilt], shared: SeriesCtf | None) -> str:
     sets = []
-    if shared is not None:
-        x = [image.tilt_deg for image in shared.images]
-        sets.append(Points(x, [image.expected_defocus_A * 1e-4 for image in shared.images], "line", is_line=True))
+    told = [image for image in shared.images if image.is_foretold] if shared is not None else []
+    if told:
+        x = [image.tilt_deg for image in told]
+        sets.append(Points(x, [image.expected_defocus_A * 1e-4 for image in told], "line", is_line=True))
     for style, is_out in (("used", False), ("out", True)):
         rows = [t for t in tilts if (t.movie in facts.dropped) is is_out and t.movie in facts.records]
         kept = [facts.records[str(tilt.movie)] for tilt in rows]

@@ -25,7 +25,9 @@ __all__ = ["ImageCtf", "SeriesCtf", "share_ctf", "with_refits"]
 Array = NDArray[np.float64]
 
 SCHEMA = "weft.series_ctf/1"
-LEAST_IMAGES = 5  # with fewer there is no telling who is the outlier
+LEAST_IMAGES = 4  # that share their astigmatism
+LEAST_FORETOLD = 5  # with fewer there is no telling whose defocus is the outlier
+LARGEST_EXPECTED_SIGMA_A = 3000.0  # neighbours that know less cannot confine a fit
 OUTLIER = 0.1  # probability of an image's own value to be right, below which it is an outlier
 _ASTRAY = {Verdict.GOOD: 0.03, Verdict.WEAK: 0.5, Verdict.FAILED: 0.9}
 _DEFOCUS = Scales(5000.0, (600.0, 3000.0), (50.0, 100.0, 170.0, 260.0, 400.0, 700.0, 1500.0), 50_000.0)
@@ -45,7 +47,7 @@ class ImageCtf:
     own_defocus_A, own_sigma_A, own_astigmatism_A, own_angle_deg : float or None
         As its own fit found them.
     expected_defocus_A, expected_sigma_A : float
-        Foretold by the other images alone.
+        Foretold by the other images alone; of four images, which foretell nothing, their median with a wide sigma.
     defocus_u_A, defocus_v_A, angle_deg, gradient_x, gradient_y, defocus_sigma_A, astigmatism_sigma_A : float
         What to use: all together; gradients are those of the image's own (or second) fit.
     source : str
@@ -76,6 +78,11 @@ class ImageCtf:
     trust: float
     verdict: str
     reason: str
+
+    @property
+    def is_foretold(self) -> bool:
+        """Whether the others tell its defocus well enough to confine a fit."""
+        return self.expected_sigma_A <= LARGEST_EXPECTED_SIGMA_A
 
     @property
     def is_outlier(self) -> bool:
@@ -138,7 +145,9 @@ class SeriesCtf:
 
 
 def share_ctf(series: TiltSeries, records: Mapping[str, Record], *, dropped: Collection[str] = ()) -> SeriesCtf | None:
-    """Return the CTF of a series' images with what they say of each other; None if there are too few.
+    """Return the CTF of a series' images with what they say of each other; None if there are fewer than four.
+
+    Four images share their astigmatism only: which one's defocus is wrong cannot be told among so few.
 
     Parameters
     ----------
@@ -218,13 +227,35 @@ def _shared(name: str, rows: list[tuple[Tilt, CtfFit]], dropped: Collection[str]
     share = np.array([_ASTRAY[fit.assessment.verdict] for _, fit in rows])
     defocus = np.array([[fit.defocus_A for _, fit in rows]])
     sigma = np.array([_sigma(fit, "defocus_A", _FALLBACK_DEFOCUS_A) for _, fit in rows])
-    z = expect(np.where(out, np.nan, defocus), sigma**2, tilt_deg, order, share, _DEFOCUS)
+    kept = np.where(out, np.nan, defocus)
+    z = (
+        expect(kept, sigma**2, tilt_deg, order, share, _DEFOCUS)
+        if len(told) >= LEAST_FORETOLD
+        else _each_alone(kept, sigma, share)
+    )
     vector = np.array([_astigmatism(fit) for _, fit in rows]).T
     wide = np.array([_astigmatism_sigma(fit) for _, fit in rows])
     astray = out | (z.trust < OUTLIER)  # who errs in defocus does so in astigmatism
     a = expect(np.where(astray, np.nan, vector), wide**2, tilt_deg, order, share, _ASTIGMATISM)
     images = tuple(_image(rows[i], i, z, a, is_out=bool(out[i])) for i in range(len(rows)))
     return SeriesCtf(name, images, z.jitter, z.tilt_trend, z.order_trend, a.jitter)
+
+
+def _each_alone(measured: Array, sigma: Array, share_astray: Array) -> Expected:
+    """Return defocus as each image has it: so few foretell nothing of each other."""
+    has_own = np.isfinite(measured[0])
+    middle = np.full_like(measured, float(np.nanmedian(measured)))
+    wide = np.full(len(sigma), _DEFOCUS.astray)
+    return Expected(
+        value=middle,
+        sigma=wide,
+        both=np.where(has_own, measured, middle),
+        both_sigma=np.where(has_own, sigma, wide),
+        trust=np.where(has_own, 1 - share_astray, 0.0),
+        jitter=_DEFOCUS.astray,
+        tilt_trend=0.0,
+        order_trend=0.0,
+    )
 
 
 def _image(row: tuple[Tilt, CtfFit], i: int, z: Expected, a: Expected, *, is_out: bool) -> ImageCtf:

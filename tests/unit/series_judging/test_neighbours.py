@@ -6,12 +6,14 @@ import math
 from typing import Any
 
 import numpy as np
+import pytest
 
 from weft.fields import CtfFit
 from weft.series.neighbours import SeriesCtf, share_ctf, with_refits
 from weft.series.smooth import Scales, expect
 from weft.simulate.options import dose_symmetric
 from weft.simulate.records import DrawnSeries, SeriesTruth, draw_series
+from weft.state.record import Record
 
 
 def drawn(seed: int = 2, **options: Any) -> DrawnSeries:
@@ -26,6 +28,12 @@ def shared(one: DrawnSeries) -> SeriesCtf:
 
 def vector(length: float, angle_deg: float) -> np.ndarray[Any, Any]:
     return length * np.array([math.cos(math.radians(2 * angle_deg)), math.sin(math.radians(2 * angle_deg))])
+
+
+def with_fit(record: Record, values: dict[str, Any]) -> Record:
+    """Return a record whose fit has other values."""
+    assert record.ctf is not None
+    return record.model_copy(update={"ctf": record.ctf.model_copy(update={"fit": {**record.ctf.fit, **values}})})
 
 
 def test_astigmatism_is_shared() -> None:
@@ -141,3 +149,30 @@ def test_leaving_one_out_equals_fitting_without_it() -> None:
         covariance = scales.level**2 + np.diag(variance[others] + 200.0**2)
         mean = scales.level**2 * np.ones(8) @ np.linalg.solve(covariance, centred[0, others]) + np.median(values)
         assert abs(mean - found.value[0, i]) < 1.0  # Å; the floor of the variance
+
+
+def test_four_images_share_their_astigmatism_and_keep_their_own_defocus() -> None:
+    own, both = [], []
+    for seed in range(8):
+        one = drawn(seed, tilts_deg=(0.0, 20.0, -40.0, -60.0), jitter_um=0.5)
+        true = vector(one.truth.astigmatism_A, one.truth.astigmatism_deg)
+        found = shared(one)
+        for image in found.images:
+            assert image.defocus_A == pytest.approx(image.own_defocus_A, abs=1e-6)
+            assert not image.is_outlier
+            assert not image.is_foretold
+            own.append(np.linalg.norm(vector(image.own_astigmatism_A or 0.0, image.own_angle_deg or 0.0) - true))
+            both.append(np.linalg.norm(vector(image.defocus_u_A - image.defocus_v_A, image.angle_deg) - true))
+    assert float(np.median(both)) < 0.7 * float(np.median(own))
+
+
+def test_one_of_four_images_without_rings_takes_nothing_from_the_others() -> None:
+    one = drawn(tilts_deg=(0.0, 20.0, -40.0, -60.0, 40.0), faults={4: "blurred"})
+    record = one.records["TS_01_004"]
+    none = {"defocus_u_A": None, "defocus_v_A": None, "angle_deg": None}
+    records = {**one.records, record.name: with_fit(record, none)}
+    found = share_ctf(one.series, records)
+    assert found is not None
+    lost = next(image for image in found.images if image.own_defocus_A is None)
+    assert (lost.source, lost.verdict) == ("neighbours", "weak")
+    assert not lost.is_foretold
