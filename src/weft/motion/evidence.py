@@ -7,6 +7,10 @@ d_p = g + Σ_m φ_m(p) c_m over a free path g; taking the functions' means over 
 and c independent. In the coordinates in which N = Φᵀ A Φ, the functions' prior, Λ and the kernel over time are diagonal,
 the posterior is y v/(1 + v) and the log evidence -½ Σ [log(1 + v) + y²/(1 + v)], v = s² λ_space λ_time: a grid over all
 strengths costs next to nothing. Results are averaged over the grid by evidence, so that no single choice decides.
+
+Before the data are seen, the local part's standard deviation and its ratio from one degree to the next are uniform, the
+former up to about 1 Å (half-Cauchy): were its logarithm uniform, a likelihood that falls off slowly towards nothing would
+leave most of its weight to strengths that are too small (Gelman 2006, Bayesian Analysis 1, 515).
 """
 
 from __future__ import annotations
@@ -25,9 +29,10 @@ __all__ = ["LocalPosterior", "solve_local"]
 Array = NDArray[np.float64]
 
 _STRENGTHS_A = np.geomspace(0.02, 40.0, 24)  # of the local part, standard deviation of its first-degree functions
-_ROUGHNESS = (0.01, 0.03, 0.08, 0.2, 0.45)  # variance from one degree to the next
+_USUAL_A = 1.0  # local motion of some Å is common, of tens of Å is not
+_ROUGHNESS = tuple(ratio**2 for ratio in (0.1, 0.25, 0.4, 0.55, 0.7))  # variance from one degree to the next
+_RIGID_SHARE = 1 / 24  # of the prior, where no local motion at all is one of the strengths
 _LEAST_SHARE = 1e-3  # models with less of the evidence are left out of the average
-_MOST_MODELS = 60
 _CUT = 1e-12
 
 
@@ -83,7 +88,7 @@ def solve_local(
         What is wanted, as differences of surface functions from their weighted mean over the patches, or between
         places: the local part is known up to a path common to all patches.
     kernels : sequence of Kernel
-        Unit covariances over the frames, without a walk.
+        Covariances over the frames of mean variance 1, without a walk.
     may_be_rigid : bool
         Let no local motion at all be one of the strengths.
     """
@@ -93,6 +98,7 @@ def solve_local(
     frames = b.shape[1]
     times = [_time_modes(kernel.factor, curvature, data) for kernel in kernels]
     models: list[tuple[float, float, float, int]] = []
+    shares = np.log(_strength_shares() / (len(_ROUGHNESS) * len(times)))
     spaces = {rough: _space_modes(normal, degrees, rough) for rough in _ROUGHNESS}
     whitened = {}
     for rough, space in spaces.items():
@@ -100,12 +106,12 @@ def solve_local(
             y = np.einsum("mi,mjc->ijc", space.whiten, time.data)
             whitened[rough, index] = y
             product = space.values[:, None] * time.values[None, :]
-            for strength in _STRENGTHS_A:
+            for strength, share in zip(_STRENGTHS_A, shares, strict=True):
                 v = strength**2 * product
                 evidence = -0.5 * float((2 * np.log1p(v) - (y**2).sum(-1) * v / (1 + v)).sum())
-                models.append((evidence, strength, rough, index))
-    rigid = float(np.log(len(models) / len(_STRENGTHS_A)))
-    found = [(rigid, 0.0, _ROUGHNESS[0], 0), *models] if may_be_rigid else models
+                models.append((evidence + share, strength, rough, index))
+    rigid = (float(np.log(_RIGID_SHARE)), 0.0, _ROUGHNESS[0], 0)
+    found = [rigid, *models] if may_be_rigid else models
     chosen = _best(found)
     total = sum(share for share, _ in chosen)
     means: list[tuple[float, Array]] = []
@@ -131,8 +137,14 @@ def solve_local(
         spread += share * (np.einsum("pm,mtc->ptc", places, one) - mean) ** 2
     sigma = np.sqrt(np.maximum(variance, 0)[..., None] + spread)
     evidences = np.array([model[0] for model in models])
-    log_evidence = float(evidences.max() + np.log(np.exp(evidences - evidences.max()).mean()))
+    log_evidence = float(evidences.max() + np.log(np.exp(evidences - evidences.max()).sum()))
     return LocalPosterior(mean, sigma, coefficients, log_evidence, max(models)[1])
+
+
+def _strength_shares() -> Array:
+    """Return what of the prior falls to each strength of the grid, even in their logarithm."""
+    density = _STRENGTHS_A / (1 + (_STRENGTHS_A / _USUAL_A) ** 2)
+    return np.asarray(density / density.sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +186,7 @@ def _space_modes(normal: Array, degrees: NDArray[np.intp], rough: float) -> _Spa
 def _best(
     models: list[tuple[float, float, float, int]],
 ) -> list[tuple[float, tuple[float, float, float, int]]]:
-    """Return the models that matter with their share of evidence relative to the best."""
+    """Return the models that matter, most likely first, with their share of evidence relative to the best."""
     top = max(model[0] for model in models)
     shares = [(float(np.exp(model[0] - top)), model) for model in models if model[0] > top + np.log(_LEAST_SHARE)]
-    return sorted(shares, reverse=True)[:_MOST_MODELS]
+    return sorted(shares, reverse=True)

@@ -300,6 +300,34 @@ def test_local_posterior_follows_the_data_and_rigid_data_stay_rigid() -> None:
             assert np.abs(found.mean).max() < 0.05
 
 
+def test_the_stated_error_holds_where_local_motion_is_hardly_seen() -> None:
+    rng = np.random.default_rng(9)
+    frames, size_A = 12, 0.05
+    grid = make_grid("auto", frames)
+    at = (np.arange(6) + 0.5) / 6
+    y, x = (side.ravel() for side in np.meshgrid(at, at, indexing="ij"))
+    functions, weight = grid.functions(y, x), np.ones(36)
+    curvature = Curvature(np.ones(frames))
+    degrees = np.array([a + b for a, b in powers()])
+    early = np.exp(-np.arange(frames) / 1.5)  # most of the motion lies in the first two frames
+    noise = np.linalg.cholesky(curvature.dense + 1e-9 * np.eye(frames))
+    errors, stated, evidences = [], [], []
+    for _ in range(30):
+        true = np.einsum("pm,t,mc->ptc", functions[:, :5], early, rng.normal(size=(5, 2)))
+        true -= true.mean((0, 1))
+        true *= size_A / np.sqrt((true**2).mean())
+        b = curvature.times(true) + np.einsum("tu,puc->ptc", noise, rng.normal(size=true.shape))
+        places = functions - functions.mean(0)
+        found = solve_local(b, weight, curvature, functions, degrees, places, local_kernels(frames), may_be_rigid=True)
+        wanted = true - true.mean(0)
+        wanted -= wanted.mean(1, keepdims=True)
+        errors.append(((found.mean - wanted) ** 2).mean())
+        stated.append((found.sigma**2).mean())
+        evidences.append(found.log_evidence)
+    assert abs(np.median(evidences)) < 3
+    assert 0.8 < np.sqrt(np.mean(errors) / np.mean(stated)) < 1.2
+
+
 @pytest.mark.parametrize("nodes", ["5x5xn", "auto"])
 def test_nodes_give_back_the_surface_functions(nodes: str) -> None:
     grid = make_grid(nodes, 4)
