@@ -36,6 +36,7 @@ from weft.movie.open import open_movie
 from weft.movie.prepare import prepare
 from weft.settings.schema import ComputeSettings, CtfSettings, MotionSettings, OpticsSettings, OutputSettings
 
+LOW_EXPOSURE = 4.0  # e⁻/Å²
 BANDS = ((0.0, 31.0), (31.0, 49.0), (49.0, 90.0))
 
 
@@ -125,8 +126,9 @@ def rms(pairs: NDArray[np.float64]) -> float:
 
 
 def settings_of(facts: dict[str, Any], options: argparse.Namespace) -> tuple[CtfSettings, OpticsSettings]:
-    """Return the settings a user would choose for a kind."""
-    default = (60.0, 4.0) if facts["phase_plate"] else (40.0, 5.0)
+    """Return the settings a user would choose: 5 Å suits 3 e⁻/Å², 4 Å suits more (see docs/ctf.md)."""
+    exposure = facts["frames"] * facts["dose_per_frame_e_A2"]
+    default = (40.0, 4.0) if exposure > LOW_EXPOSURE else (40.0, 5.0)
     ctf = CtfSettings(
         range_A=options.range or default,
         window_px=options.window,
