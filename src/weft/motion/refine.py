@@ -13,7 +13,7 @@ from weft.motion.copies import Copies
 from weft.motion.curvature import Curvature
 from weft.motion.evidence import LocalPosterior, solve_local
 from weft.motion.grids import Grid
-from weft.motion.kernels import local_kernels, path_kernels, powers
+from weft.motion.kernels import DEGREE, local_kernels, path_kernels, powers
 from weft.motion.layout import Layout, constant_side, plan_layout
 from weft.motion.likelihood import Information, measure, ring_statistics
 from weft.motion.patches import Strips
@@ -27,7 +27,6 @@ _SMALL_TURN = 0.35  # radians at the band's end; after a step that turns no phas
 _LEAST_WEIGHT = 0.1  # of a patch; measured values of empty places scatter about zero
 _LEAST_SIDE_A = 60.0
 _LEAST_PATCHES = 3  # along the shorter side of the field
-_RESOLVING_PATCHES = 5  # sides along the field: seven patches that overlap, for functions of degree 6
 _PLACES = 15  # along each side of the field, where the local part's slopes are looked at
 
 
@@ -168,7 +167,7 @@ class Refinement:
         y, x = np.meshgrid(place, place, indexing="ij")
         local = np.einsum("pm,mtc->ptc", grid.functions(y.ravel(), x.ravel()), self._local.coefficients[:, self._used])
         side = constant_side(local.reshape(_PLACES, _PLACES, -1, 2), copies.field_A, band[1])
-        most = min(stage.side_A, min(copies.field_A) / _RESOLVING_PATCHES)
+        most = min(stage.side_A, min(copies.field_A) / (DEGREE + 1))  # as many along a side as functions
         return max(stage.least_side_A, min(most, side))
 
     def _functions(self, grid: Grid, layout: Layout, copies: Copies) -> Array:
