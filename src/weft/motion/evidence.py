@@ -105,36 +105,34 @@ def solve_local(
         for index, time in enumerate(times):
             y = np.einsum("mi,mjc->ijc", space.whiten, time.data)
             whitened[rough, index] = y
-            product = space.values[:, None] * time.values[None, :]
-            for strength, share in zip(_STRENGTHS_A, shares, strict=True):
-                v = strength**2 * product
-                evidence = -0.5 * float((2 * np.log1p(v) - (y**2).sum(-1) * v / (1 + v)).sum())
-                models.append((evidence + share, strength, rough, index))
+            v = _STRENGTHS_A[:, None, None] ** 2 * space.values[:, None] * time.values
+            evidence = shares - 0.5 * (2 * np.log1p(v) - (y**2).sum(-1) * v / (1 + v)).sum((1, 2))
+            models += [(*pair, rough, index) for pair in zip(evidence.tolist(), _STRENGTHS_A.tolist(), strict=True)]
     rigid = (float(np.log(_RIGID_SHARE)), 0.0, _ROUGHNESS[0], 0)
     found = [rigid, *models] if may_be_rigid else models
     chosen = _best(found)
     total = sum(share for share, _ in chosen)
+    reach = {rough: places @ space.spread for rough, space in spaces.items()}
+    priors = {rough: places**2 @ space.prior for rough, space in spaces.items()}
     means: list[tuple[float, Array]] = []
     variance = np.zeros((len(places), frames))
     coefficients = np.zeros((functions.shape[1], frames, 2))
     for share, (_, strength, rough, index) in chosen:
         if strength == 0.0:
-            means.append((share / total, np.zeros_like(coefficients)))
+            means.append((share / total, np.zeros((len(places), frames, 2))))
             continue
         space, time = spaces[rough], times[index]
         v = strength**2 * space.values[:, None] * time.values[None, :]
         core = (whitened[rough, index] / (1 + v)[..., None]).transpose(0, 2, 1) @ time.out.T
-        found_here = strength**2 * np.einsum("mi,ict->mtc", space.spread, core)
-        means.append((share / total, found_here))
-        coefficients += share / total * found_here
-        here = strength**2 * places @ space.spread
-        prior = strength**2 * np.einsum("pm,m,pm->p", places, space.prior, places)
+        here = strength**2 * reach[rough]
+        means.append((share / total, np.tensordot(here, core, 1).transpose(0, 2, 1)))
+        coefficients += share / total * strength**2 * np.tensordot(space.spread, core, 1).transpose(0, 2, 1)
         gained = here**2 @ (1 / (1 + v)) @ (time.out**2).T
-        variance += share / total * (prior[:, None] * time.prior - gained)
+        variance += share / total * (strength**2 * priors[rough][:, None] * time.prior - gained)
     mean = np.einsum("pm,mtc->ptc", places, coefficients)
     spread = np.zeros_like(mean)
     for share, one in means:
-        spread += share * (np.einsum("pm,mtc->ptc", places, one) - mean) ** 2
+        spread += share * (one - mean) ** 2
     sigma = np.sqrt(np.maximum(variance, 0)[..., None] + spread)
     evidences = np.array([model[0] for model in models])
     log_evidence = float(evidences.max() + np.log(np.exp(evidences - evidences.max()).sum()))
