@@ -31,6 +31,8 @@ _CHANCE = (
 _FIELD_STAGES = (
     Stage(600.0, 20.0, 3),
     Stage(430.0, START_A, 2),
+    # windows stay at whole pixels while their content moves by parts of them: edges pull the path back, the more the
+    # smaller patches are
     Stage(600.0, 0.0, 2, overlap=True, least_side_A=200.0),
 )
 
