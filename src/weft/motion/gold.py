@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from weft.fields import MotionField
 from weft.motion.copies import Copies
-from weft.signal.masked import scaled, smoothed
+from weft.signal.masked import scaled, share_open, smoothed
 
 __all__ = ["Gold", "leave_out"]
 
@@ -60,7 +60,7 @@ def leave_out(gold: Gold, copies: Copies) -> None:
     """
     shape = copies.field_px
     away_A = ndi.distance_transform_edt(~scaled(gold.holes, shape), sampling=copies.pixel_sizes_A) - gold.halo_A
-    share = (0.5 - 0.5 * np.cos(np.pi * np.clip(away_A / _SEAM_A, 0, 1))).astype(np.float32)
+    share = share_open(away_A, _SEAM_A)
     if not (share == 1).any():
         return
     shifts = np.round(gold.field.path_A / np.array(copies.pixel_sizes_A)).astype(int)

@@ -79,7 +79,8 @@ def _refit(project: Project, image: ImageCtf) -> CtfFit | None:
     from weft.pipeline.series_stages import fit_near
 
     try:
-        mask = effective_mask(project.path("mask", image.movie).parent, image.movie)
-        return fit_near(path, project.settings, image.expected_defocus_A, image.expected_sigma_A, mask)
+        ignores_gold = project.settings.ctf.ignore_gold
+        gold = effective_mask(project.path("mask", image.movie).parent, image.movie) if ignores_gold else None
+        return fit_near(path, project.settings, image.expected_defocus_A, image.expected_sigma_A, gold)
     except WeftError:
         return None

@@ -38,7 +38,7 @@ def fit_near(
     expected_defocus_A, sigma_A : float
         What the neighbours say, and how surely.
     gold : ndarray, shape (any, any), bool, optional
-        Mask, used where the settings leave gold out.
+        Mask of what is erased before the fit.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def fit_near(
     """
     data, header_A = read_mrc(average)
     image, pixel_size_A = np.asarray(data, dtype=np.float32), float(header_A or 1.0)
-    if settings.ctf.ignore_gold and gold is not None:
+    if gold is not None:
         image = erase_for_stack(image, pixel_size_A, gold, name=average.stem)
     reach = max(_SIGMAS * sigma_A, _LEAST_REACH_A)
     low, high = (max(500.0, expected_defocus_A + side * reach) * 1e-4 for side in (-1, 1))

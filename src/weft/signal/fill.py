@@ -16,7 +16,7 @@ from weft.conventions import electron_wavelength_A
 from weft.errors import InputError
 from weft.fields.ctf import CtfFit
 from weft.fields.mask import OUTSIDE_SHARE, Bead
-from weft.signal.masked import scaled, smoothed
+from weft.signal.masked import scaled, share_open, smoothed
 
 __all__ = ["erase", "erase_for_stack", "halo_A", "holes_of", "reach_A"]
 
@@ -231,7 +231,7 @@ def _filled(
     rough -= smoothed(rough, open_, smooth)
     fine = float(np.mean(_second_differences(rough) ** 2))
     scale = np.sqrt(smoothed(_second_differences(image) ** 2, open_, smooth) / max(fine, 1e-30))
-    share = 0.5 - 0.5 * np.cos(np.pi * np.clip((distance - grow) / seam, 0, 1)).astype(np.float32)
+    share = share_open(distance - grow, seam)
     mixed = local + np.sqrt(1 - share) * scale * rough + np.sqrt(share) * (image - local)
     return mixed.astype(np.float32), share
 

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
-__all__ = ["scaled", "smoothed"]
+__all__ = ["scaled", "share_open", "smoothed"]
 
 Image = NDArray[np.float32]
 
@@ -20,6 +20,11 @@ def scaled(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]
         for new, old in zip(shape, mask.shape, strict=True)
     )
     return np.asarray(mask[rows[:, None], columns[None, :]])
+
+
+def share_open(away: NDArray[np.float64], seam: float) -> Image:
+    """Return the image's share at distances from holes: 0 in them, 1 beyond a seam, half a cosine between."""
+    return np.asarray(0.5 - 0.5 * np.cos(np.pi * np.clip(away / seam, 0, 1)).astype(np.float32))
 
 
 def smoothed(values: Image, weight: Image, sigma: float) -> Image:
