@@ -227,11 +227,10 @@ def _shared(name: str, rows: list[tuple[Tilt, CtfFit]], dropped: Collection[str]
     share = np.array([_ASTRAY[fit.assessment.verdict] for _, fit in rows])
     defocus = np.array([[fit.defocus_A for _, fit in rows]])
     sigma = np.array([_sigma(fit, "defocus_A", _FALLBACK_DEFOCUS_A) for _, fit in rows])
-    kept = np.where(out, np.nan, defocus)
     z = (
-        expect(kept, sigma**2, tilt_deg, order, share, _DEFOCUS)
+        expect(np.where(out, np.nan, defocus), sigma**2, tilt_deg, order, share, _DEFOCUS)
         if len(told) >= LEAST_FORETOLD
-        else _each_alone(kept, sigma, share)
+        else _each_alone(defocus, sigma, share)
     )
     vector = np.array([_astigmatism(fit) for _, fit in rows]).T
     wide = np.array([_astigmatism_sigma(fit) for _, fit in rows])

@@ -166,6 +166,15 @@ def test_four_images_share_their_astigmatism_and_keep_their_own_defocus() -> Non
     assert float(np.median(both)) < 0.7 * float(np.median(own))
 
 
+def test_a_dropped_image_beside_four_keeps_its_own_defocus() -> None:
+    one = drawn(tilts_deg=(0.0, 20.0, -40.0, -60.0, 40.0), jitter_um=0.5)
+    found = share_ctf(one.series, one.records, dropped={"TS_01_004"})
+    assert found is not None
+    image = next(image for image in found.images if image.movie == "TS_01_004")
+    assert image.defocus_A == pytest.approx(image.own_defocus_A, abs=1e-6)
+    assert image.reason == "left out by a decision"
+
+
 def test_one_of_four_images_without_rings_takes_nothing_from_the_others() -> None:
     one = drawn(tilts_deg=(0.0, 20.0, -40.0, -60.0, 40.0), faults={4: "blurred"})
     record = one.records["TS_01_004"]
