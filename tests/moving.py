@@ -37,9 +37,13 @@ class Source:
     def info(self) -> Any:
         return Info(*self.stack.shape)
 
-    def frames(self) -> Iterator[NDArray[np.float32]]:
+    def frames(self, into: NDArray[np.float32] | None = None) -> Iterator[NDArray[np.float32]]:
         for frame in self.stack:
-            yield frame.copy()
+            if into is None:
+                yield frame.copy()
+            else:
+                into[:] = frame
+                yield into
 
 
 def dome(y_frac: Array, x_frac: Array) -> Array:

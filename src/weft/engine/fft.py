@@ -19,7 +19,16 @@ from torch import Tensor
 
 from weft.engine.device import Engine
 
-__all__ = ["fit_spectrum", "frequencies", "good_size", "ifft_rows", "irfft2", "rfft2", "shift_phases"]
+__all__ = [
+    "cropped_rfft2",
+    "fit_spectrum",
+    "frequencies",
+    "good_size",
+    "ifft_rows",
+    "irfft2",
+    "rfft2",
+    "shift_phases",
+]
 
 _LARGEST_INVERSE = 1 << 20  # pixels up to which torch's inverse is the faster one on Intel's processors
 
@@ -44,7 +53,29 @@ def rfft2(x: Tensor, engine: Engine) -> Tensor:
     return torch.as_tensor(torch.fft.rfft2(x))
 
 
-def irfft2(x_ft: Tensor, shape: tuple[int, int], engine: Engine) -> Tensor:
+def cropped_rfft2(x: Tensor, shape: tuple[int, int], engine: Engine) -> Tensor:
+    """Return `fit_spectrum` of `rfft2`, in less time where columns are left out.
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., y, x), float32
+        Real images.
+    shape : tuple of int
+        (y, x) of images as large or smaller, whose spectra are wanted.
+    engine : Engine
+        Threads to use.
+    """
+    old = (x.shape[-2], x.shape[-1])
+    if x.device.type != "cpu" or _has_mkl() or shape[1] == old[1]:
+        return fit_spectrum(rfft2(x, engine), old, shape)
+    lines = scipy.fft.rfft(x.numpy(), axis=-1, workers=engine.threads)[..., : shape[1] // 2 + 1]
+    columns = scipy.fft.fft(lines, axis=-2, overwrite_x=True, workers=engine.threads)
+    return fit_spectrum(torch.from_numpy(columns), old, shape)
+
+
+def irfft2(
+    x_ft: Tensor, shape: tuple[int, int], engine: Engine, *, rows: int | None = None, overwrite: bool = False
+) -> Tensor:
     """Return the real images whose `rfft2` is given.
 
     Parameters
@@ -55,10 +86,15 @@ def irfft2(x_ft: Tensor, shape: tuple[int, int], engine: Engine) -> Tensor:
         (y, x) of the images.
     engine : Engine
         Threads to use.
+    rows : int, optional
+        Only so many of the first rows are wanted.
+    overwrite : bool
+        Whether the spectra may be spoiled, which saves memory and a seventh of the time.
     """
     if x_ft.device.type == "cpu" and not (shape[0] * shape[1] <= _LARGEST_INVERSE and _has_mkl()):
-        return torch.from_numpy(scipy.fft.irfft2(x_ft.numpy(), s=shape, workers=engine.threads))
-    return torch.as_tensor(torch.fft.irfft2(x_ft, s=shape))
+        lines = scipy.fft.ifft(x_ft.numpy(), axis=-2, overwrite_x=overwrite, workers=engine.threads)[..., :rows, :]
+        return torch.from_numpy(scipy.fft.irfft(lines, n=shape[1], axis=-1, workers=engine.threads))
+    return torch.as_tensor(torch.fft.irfft2(x_ft, s=shape))[..., :rows, :]
 
 
 def ifft_rows(x_ft: Tensor, far: int, shape: tuple[int, int], engine: Engine) -> Tensor:

@@ -92,16 +92,12 @@ def make_copies(
             images = torch.empty((movie.frames, *shape), dtype=torch.float32, device=engine.device)
             levels.append(_Level(max(resolution_A, 2.02 * max(movie.pixel_sizes_A)), images))
     means, sigmas, empty = np.zeros(movie.frames), np.zeros(movie.frames), np.zeros(movie.frames, dtype=bool)
-    for number, spectrum in enumerate(movie.spectra(keep=keep_spectra)):
+    for number, spectrum in enumerate(movie.spectra(levels[0].shape, keep=keep_spectra)):
         means[number] = float(spectrum[0, 0].real)
-        small, old = spectrum, movie.padded
-        for level in levels:
-            shape = level.shape
-            small, old = fit_spectrum(small, old, shape), shape
-            if small is spectrum:
-                small = spectrum.clone()
-            small[0, 0] = 0
-            image = irfft2(small, shape, engine)
+        spectrum[0, 0] = 0
+        spectra = [fit_spectrum(spectrum, levels[0].shape, level.shape) for level in levels]
+        for level, small in zip(levels, spectra, strict=True):
+            image = irfft2(small, level.shape, engine, overwrite=True)
             sigma = _deviation(image)
             if level is levels[0]:
                 sigmas[number], empty[number] = sigma, not _has_contrast(sigma, means[number], image)

@@ -23,10 +23,12 @@ from torch import Tensor
 
 from weft.conventions import binned_side
 from weft.engine.device import Engine
-from weft.engine.fft import fit_spectrum, irfft2, rfft2
+from weft.engine.fft import cropped_rfft2, fit_spectrum, irfft2, rfft2
 from weft.errors import SettingsError
 
 __all__ = ["BinnedMovie", "FrameSource", "SourceInfo", "bin_movie"]
+
+Image = NDArray[np.float32]
 
 _MARGIN = 16  # binned pixels of padding at least, between one edge and the opposite one
 _KEPT_SHARE = 0.35  # of the engine's memory may hold spectra
@@ -60,8 +62,8 @@ class FrameSource(Protocol):
     def info(self) -> Any:
         """`SourceInfo` of the frames."""
 
-    def frames(self) -> Iterator[NDArray[np.float32]]:
-        """Yield frames (y, x), electrons per raw pixel."""
+    def frames(self, into: Image | None = None) -> Iterator[Image]:
+        """Yield frames (y, x), electrons per raw pixel; one after the other in `into`, if given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class BinnedMovie:
     padded: tuple[int, int]
     engine: Engine
     _source: FrameSource
+    _raw: tuple[int, int]
     _raw_padded: tuple[int, int]
     _kept: dict[int, Tensor] = field(default_factory=dict)
 
@@ -103,22 +106,35 @@ class BinnedMovie:
         """Whether frames must be transformed to be had at their binned size."""
         return self._raw_padded != self.padded
 
-    def spectra(self, *, keep: bool = True) -> Iterator[Tensor]:
+    def spectra(self, within: tuple[int, int] | None = None, *, keep: bool = True) -> Iterator[Tensor]:
         """Yield the spectrum of each padded binned frame, complex64, (padded y, padded x // 2 + 1).
 
         They stay in memory if all of them fit into a third of the engine's, and somebody will ask for them again
         (`keep`); else the movie is read again each time. A spectrum must not be changed.
+
+        Parameters
+        ----------
+        within : tuple of int, optional
+            (y, x) of smaller images, on the same field, whose spectra are enough and are yielded instead. These may be
+            changed.
+        keep : bool
+            Whether to keep them.
         """
+        shape = self.padded if within is None else within
         if len(self._kept) == self.frames:
             for number in range(self.frames):
-                yield self._kept[number]
+                yield self._cropped(self._kept[number], within)
             return
         keep = keep and self._fits()
-        for number, frame in enumerate(self._source.frames()):
-            spectrum = self._transform(frame)
+        padded = np.empty(self._raw_padded, dtype=np.float32)
+        for number, _ in enumerate(self._source.frames(padded[: self._raw[0], : self._raw[1]])):
+            _bridge_edges(padded, self._raw)
+            image = torch.from_numpy(padded).to(self.engine.device)
             if keep:
-                self._kept[number] = spectrum
-            yield spectrum
+                self._kept[number] = cropped_rfft2(image, self.padded, self.engine)
+                yield self._cropped(self._kept[number], within)
+            else:
+                yield cropped_rfft2(image, shape, self.engine)
 
     def images(self) -> Iterator[Tensor]:
         """Yield each binned frame in real space, float32 (y, x), electrons per binned pixel."""
@@ -129,9 +145,10 @@ class BinnedMovie:
         for spectrum in self.spectra():
             yield self.to_image(spectrum)
 
-    def to_image(self, spectrum: Tensor) -> Tensor:
-        """Return the real image of a padded spectrum without its padding, (..., y, x)."""
-        return irfft2(spectrum, self.padded, self.engine)[..., : self.height, : self.width]
+    def to_image(self, spectrum: Tensor, *, overwrite: bool = False) -> Tensor:
+        """Return the real image of a padded spectrum, which may be spoiled (`overwrite`), without its padding, (y, x)."""
+        image = irfft2(spectrum, self.padded, self.engine, rows=self.height, overwrite=overwrite)
+        return image[:, : self.width]
 
     def frame(self, number: int) -> Tensor:
         """Return one binned frame, float32 (y, x).
@@ -154,10 +171,10 @@ class BinnedMovie:
         each = self.padded[0] * (self.padded[1] // 2 + 1) * 8
         return self.frames * each <= _KEPT_SHARE * self.engine.memory_bytes
 
-    def _transform(self, frame: NDArray[np.float32]) -> Tensor:
-        padded = _pad(np.asarray(frame, dtype=np.float32), self._raw_padded)
-        spectrum = rfft2(torch.from_numpy(padded).to(self.engine.device), self.engine)
-        return fit_spectrum(spectrum, self._raw_padded, self.padded)
+    def _cropped(self, spectrum: Tensor, shape: tuple[int, int] | None) -> Tensor:
+        if shape is None:
+            return spectrum
+        return spectrum.clone() if shape == self.padded else fit_spectrum(spectrum, self.padded, shape)
 
 
 def bin_movie(prepared: FrameSource, bin_exponent: float, raw_pixel_size_A: float, engine: Engine) -> BinnedMovie:
@@ -195,6 +212,7 @@ def bin_movie(prepared: FrameSource, bin_exponent: float, raw_pixel_size_A: floa
         (pad_y, pad_x),
         engine,
         prepared,
+        raw,
         (raw_y, raw_x),
     )
 
@@ -232,25 +250,21 @@ def _work(n: int) -> float:
     return total
 
 
-def _pad(frame: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the frame continued to `shape`, blended between its opposite edges."""
-    if frame.shape == shape:
-        return frame
-    h, w = frame.shape
-    out = np.empty(shape, dtype=np.float32)
-    out[:h, :w] = frame
-    if shape[1] > w:
-        out[:h, w:] = _bridge(frame.T, shape[1] - w).T
-    if shape[0] > h:
-        out[h:] = _bridge(out[:h], shape[0] - h)
-    return out
+def _bridge_edges(image: Image, shape: tuple[int, int]) -> None:
+    """Fill an image beyond a frame of `shape` in place: the frame continued, blended between its opposite edges."""
+    h, w = shape
+    if image.shape[1] > w:
+        image[:h, w:] = _bridge(image[:h, :w], image.shape[1] - w, axis=1)
+    if image.shape[0] > h:
+        image[h:] = _bridge(image[:h], image.shape[0] - h, axis=0)
 
 
-def _bridge(frame: NDArray[np.float32], length: int) -> NDArray[np.float32]:
-    """Return rows that lead from the last row of a frame to its first: both mirror images, blended."""
-    rows = frame.shape[0]
-    after = rows - 1 - np.arange(length) % rows  # mirror of the last rows
-    before = (length - 1 - np.arange(length)) % rows  # mirror of the first rows
+def _bridge(frame: Image, length: int, *, axis: int) -> Image:
+    """Return rows or columns that lead from the last one of a frame to its first: both mirror images, blended."""
+    side = frame.shape[axis]
+    after = side - 1 - np.arange(length) % side  # mirror of the last ones
+    before = (length - 1 - np.arange(length)) % side  # mirror of the first ones
     s = (np.arange(length, dtype=np.float32) + 1) / (length + 1)
-    ramp = (0.5 - 0.5 * np.cos(np.pi * s))[:, None].astype(np.float32)
-    return np.asarray((1 - ramp) * frame[after] + ramp * frame[before], dtype=np.float32)
+    ramp = (0.5 - 0.5 * np.cos(np.pi * s)).astype(np.float32)
+    ramp = ramp[:, None] if axis == 0 else ramp
+    return np.asarray((1 - ramp) * np.take(frame, after, axis) + ramp * np.take(frame, before, axis), dtype=np.float32)

@@ -86,11 +86,12 @@ class Repair:
 
     def mend(self, frame: Image, number: int) -> None:
         """Replace the flawed pixels of a frame in place."""
-        flat = frame.reshape(-1)
+        width = frame.shape[1]
         if len(self.places):
-            flat[self.places] = flat[self.sources[number % len(self.sources)]]
+            sources = self.sources[number % len(self.sources)]
+            frame[np.divmod(self.places, width)] = frame[np.divmod(sources, width)]
         places, sources = self.struck[number]
-        flat[places] = flat[sources]
+        frame[np.divmod(places, width)] = frame[np.divmod(sources, width)]
 
 
 def find_flaws(
@@ -144,9 +145,9 @@ def _beyond_chance(frame: NDArray[Any], background: Background, share: float, pi
     """Return where a frame is beyond chance, and its values there."""
     level = FALSE_POSITIVES / pixels
     share = max(share, 1e-6)
-    least = float(poisson_limit(np.array([share * background.least]), background.dispersion, level)[0])
+    lowest = float(poisson_limit(np.array([share * background.lowest]), background.dispersion, level)[0])
     # compared in the frame's own type, a copy in double precision is saved
-    places = np.flatnonzero(frame > (math.floor(least) if frame.dtype.kind in "iu" else least))
+    places = np.flatnonzero(frame > (math.floor(lowest) if frame.dtype.kind in "iu" else lowest))
     values = frame.reshape(-1)[places].astype(np.float64)
     is_far = background.beyond_chance(places, values, share, level)
     return places[is_far], values[is_far]

@@ -86,8 +86,13 @@ class Background:
 
     @property
     def least(self) -> float:
-        """The smallest value of `expected`."""
+        """What `expected` is at least."""
         return max(0.25 * self.middle, _LEAST_MEAN)
+
+    @property
+    def lowest(self) -> float:
+        """The smallest value of `expected` of all pixels: below its limit nothing is beyond chance."""
+        return max(float(self.blocks.min()), self.least)
 
 
 def find_background(total: Image, bad: Mask | None, *, is_integer: bool) -> Background:
@@ -126,8 +131,8 @@ def find_hot(total: Image, background: Background, bad: Mask | None) -> Places:
     if not background.is_counts:
         return _far_out(total, background, bad)
     level = FALSE_POSITIVES / total.size
-    least = float(poisson_limit(np.array([background.least]), background.dispersion, level)[0])
-    places = np.flatnonzero(total > least)
+    lowest = float(poisson_limit(np.array([background.lowest]), background.dispersion, level)[0])
+    places = np.flatnonzero(total > lowest)
     values = total.reshape(-1)[places].astype(np.float64)
     places = places[background.beyond_chance(places, values, 1.0, level)]
     return places if bad is None else places[~bad.reshape(-1)[places]]
@@ -137,8 +142,10 @@ def find_dead(total: Image, background: Background, bad: Mask | None) -> Places:
     """Return the flat indices of pixels without counts where many are expected, and of lines far below the others."""
     if not background.is_counts:
         return np.empty(0, dtype=np.intp)
-    places = np.flatnonzero(total <= 0)
-    places = places[background.expected(places) > _DEAD_COUNTS * background.dispersion]
+    places = np.empty(0, dtype=np.intp)
+    if float(background.blocks.max()) > _DEAD_COUNTS * background.dispersion:
+        places = np.flatnonzero(total <= 0)
+        places = places[background.expected(places) > _DEAD_COUNTS * background.dispersion]
     line_counts = background.middle * min(total.shape) / background.dispersion
     if min(total.shape) >= 32 and line_counts > 10 * _DEAD_COUNTS:
         places = np.union1d(places, np.flatnonzero(_dead_lines(total)))
@@ -271,7 +278,8 @@ def _dead_lines(total: Image) -> Mask:
     """Return columns and rows that count less than a fifth of their neighbours."""
     dead = np.zeros(total.shape, dtype=bool)
     for axis in (0, 1):
-        line = total.mean(axis=axis, dtype=np.float64)
+        ones = np.ones(total.shape[axis], dtype=np.float32)
+        line = ones @ total if axis == 0 else total @ ones
         low = line < 0.2 * ndimage.median_filter(line, 15, mode="reflect")
         dead |= low[None, :] if axis == 0 else low[:, None]
     return dead

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ __all__ = ["PreparationFacts", "PreparedMovie", "prepare"]
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
+_LINES = 512  # of a frame, at least, that tell its share of the counts
+_BAND = 16  # rows summed over all frames at a time, so that a CPU's cache holds the sum
 KEPT_BYTES = 1_500_000_000  # decoded frames of a movie are kept in their small type up to this size
 
 
@@ -60,11 +62,14 @@ class PreparedMovie:
     _factor: Image | None
     _repair: Repair
 
-    def frames(self) -> Iterator[Image]:
-        """Yield corrected frames (y, x) in electrons per raw pixel, float32; each is the caller's own."""
+    def frames(self, into: Image | None = None) -> Iterator[Image]:
+        """Yield corrected frames (y, x) in electrons per raw pixel, float32.
+
+        Each is the caller's own, or the array `into`, if given, that holds one frame after the other.
+        """
         raw = self._kept if self._kept is not None else self._movie.frames()
         for number, counts in enumerate(raw):
-            frame = _correct(counts, self._factor)
+            frame = _correct(counts, self._factor, into)
             self._repair.mend(frame, number)
             yield frame
 
@@ -134,20 +139,32 @@ def _read(movie: Movie, *, keep: bool) -> _Pass:
     unfinite = np.zeros(total.shape, dtype=bool) if info.dtype.kind == "f" else None
     frames: list[NDArray[Any]] = []
     sums: list[float] = []
+    lines = slice(None, None, max(1, info.height // _LINES))
     for raw in movie.frames():
         values = raw
         if unfinite is not None:
             unfinite |= ~np.isfinite(raw)
             values = np.nan_to_num(raw, nan=0.0, posinf=0.0, neginf=0.0)
-        total += values
-        sums.append(float(values.sum(dtype=np.float64 if unfinite is not None else np.int64)))
+        if unfinite is not None or not keep:
+            total += values
+        sums.append(float(values[lines].sum(dtype=np.float64 if unfinite is not None else np.int64)))
         if keep:
             frames.append(raw)
+    if keep and unfinite is None:
+        _add(frames, total)
     if len(sums) != info.frames:
         raise ItemFailed(f"{info.path.name}: {len(sums)} of {info.frames} frames could be read; copy it again")
     if unfinite is not None and unfinite.all():
         raise ItemFailed(f"{info.path.name}: not one pixel is a finite number; the file is damaged")
     return _Pass(tuple(frames) if keep else None, total, tuple(sums), unfinite)
+
+
+def _add(frames: Sequence[NDArray[Any]], total: Image) -> None:
+    """Add frames to a sum in place."""
+    for first in range(0, len(total), _BAND):
+        band = total[first : first + _BAND]
+        for frame in frames:
+            band += frame[first : first + _BAND]
 
 
 def _flaws(pass_: _Pass, frames: Iterator[NDArray[Any]], bad: Mask | None, fold: int, *, is_integer: bool) -> Flaws:
@@ -181,8 +198,12 @@ def _finer(places: NDArray[np.intp], fold: int, width: int) -> NDArray[np.intp]:
     return np.asarray(rows * width + (x[:, None] * fold + step)[:, None, :]).reshape(-1)
 
 
-def _correct(counts: NDArray[Any], factor: Image | None) -> Image:
-    frame = counts.astype(np.float32)
+def _correct(counts: NDArray[Any], factor: Image | None, into: Image | None = None) -> Image:
+    frame: Image = np.empty(counts.shape, dtype=np.float32) if into is None else into
+    if factor is not None and counts.dtype.kind != "f":
+        np.multiply(counts, factor, out=frame, casting="same_kind")
+        return frame
+    np.copyto(frame, counts, casting="same_kind")
     if counts.dtype.kind == "f":
         np.nan_to_num(frame, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     return frame if factor is None else np.multiply(frame, factor, out=frame)

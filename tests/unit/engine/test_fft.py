@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from weft.engine.device import Engine, make_engine
-from weft.engine.fft import fit_spectrum, good_size, ifft_rows, irfft2, rfft2, shift_phases
+from weft.engine.fft import cropped_rfft2, fit_spectrum, good_size, ifft_rows, irfft2, rfft2, shift_phases
 from weft.errors import MachineError
 from weft.settings.schema import ComputeSettings
 
@@ -33,6 +33,27 @@ def test_both_libraries_transform_alike(engine: Engine, monkeypatch: pytest.Monk
     np.testing.assert_allclose(irfft2(spectrum, (54, 60), engine).numpy(), image.numpy(), atol=1e-5)
     rows = np.roll(image.numpy(), 7, axis=0)[:15]
     np.testing.assert_allclose(ifft_rows(spectrum, 7, (54, 60), engine).numpy(), rows, atol=1e-5)
+
+
+@pytest.mark.parametrize("new", [(30, 32), (54, 32), (30, 60), (54, 60)])
+@pytest.mark.parametrize("has_mkl", [False, True])
+def test_columns_that_are_cropped_need_no_transform(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, has_mkl: bool, new: tuple[int, int]
+) -> None:
+    monkeypatch.setattr("weft.engine.fft._has_mkl", lambda: has_mkl)
+    image = torch.from_numpy(np.random.default_rng(3).normal(size=(54, 60)).astype(np.float32))
+    wanted = fit_spectrum(rfft2(image, engine), (54, 60), new)
+    np.testing.assert_allclose(cropped_rfft2(image, new, engine).numpy(), wanted.numpy(), atol=1e-4)  # float32 sums
+
+
+def test_some_rows_of_an_image_equal_those_of_all(engine: Engine) -> None:
+    image = torch.from_numpy(np.random.default_rng(4).normal(size=(18, 20)).astype(np.float32))
+    spectrum = rfft2(image, engine)
+    before = spectrum.clone()
+    np.testing.assert_allclose(irfft2(spectrum, (18, 20), engine, rows=7).numpy(), image[:7].numpy(), atol=1e-6)
+    np.testing.assert_array_equal(spectrum.numpy(), before.numpy())
+    spoiled = irfft2(spectrum, (18, 20), engine, overwrite=True)
+    np.testing.assert_allclose(spoiled.numpy(), image.numpy(), atol=1e-6)
 
 
 @pytest.mark.parametrize(("n", "size"), [(1, 2), (1021, 1024), (3838, 3840), (5761, 5832)])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from weft.engine.device import Engine
+from weft.engine.fft import fit_spectrum
 from weft.errors import SettingsError
 from weft.movie.bin import bin_movie
 
@@ -38,7 +39,7 @@ def test_sizes_are_warps_and_the_pixel_size_is_exact(
     class Sized:
         info = type("Info", (), {"frames": 1, "height": raw[0], "width": raw[1]})
 
-        def frames(self) -> Any:
+        def frames(self, into: Any = None) -> Any:  # noqa: ARG002 (as the protocol has it)
             raise AssertionError("nothing is read before it is needed")
 
     movie = bin_movie(Sized(), exponent, 0.675, engine)
@@ -102,6 +103,21 @@ def test_spectra_are_kept_when_they_fit_and_made_again_when_not(engine: Engine, 
             np.testing.assert_array_equal(one.numpy(), other.numpy())
     assert len(kept._kept) == 3
     assert not again._kept
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_spectra_of_coarser_images_may_be_changed(engine: Engine, source_of: Any, keep: bool) -> None:
+    stack = np.random.default_rng(2).poisson(1, (3, 90, 80)).astype(np.float32)
+    movie = bin_movie(source_of(stack), 0.0, 1.0, engine)
+    whole = [spectrum.clone() for spectrum in bin_movie(source_of(stack), 0.0, 1.0, engine).spectra()]
+    for shape in ((48, 40), movie.padded):
+        for _ in range(2):
+            for spectrum, full in zip(movie.spectra(shape, keep=keep), whole, strict=True):
+                wanted = fit_spectrum(full, movie.padded, shape).numpy()
+                np.testing.assert_allclose(spectrum.numpy(), wanted, atol=1e-3)  # float32 sums of 10,000 values
+                spectrum[:] = 0
+    for spectrum, full in zip(movie.spectra(), whole, strict=True):
+        np.testing.assert_allclose(spectrum.numpy(), full.numpy(), atol=1e-3)
 
 
 def test_cropping_to_nothing_is_refused(engine: Engine, source_of: Any) -> None:

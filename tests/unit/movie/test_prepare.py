@@ -61,6 +61,27 @@ def test_reading_again_gives_the_same_frames(tmp_path: Path) -> None:
         assert one.max() < 20
 
 
+@pytest.mark.parametrize("kind", ["counts", "counts and gain", "floats"])
+def test_frames_may_be_read_into_a_part_of_an_array(tmp_path: Path, kind: str) -> None:
+    rng = np.random.default_rng(5)
+    counts = rng.poisson(0.5, (4, 60, 70))
+    counts[:, 30, 30] = 90
+    counts[2, 40, 7] = 80
+    write_mrc(tmp_path / "m.mrc", counts.astype(np.float32 if kind == "floats" else np.int8), 1.5,
+              dtype="float32" if kind == "floats" else "int8")  # fmt: skip
+    given = InputSettings()
+    if kind == "counts and gain":
+        write_mrc(tmp_path / "gain.mrc", rng.normal(1, 0.05, (60, 70)).astype("f4"), 1.5)
+        given = InputSettings(gain=tmp_path / "gain.mrc")
+    prepared = prepare(open_movie(tmp_path / "m.mrc", given), given)
+    assert (prepared.facts.hot_pixels, prepared.facts.xrays) == (1, 1)
+    larger = np.zeros((64, 80), dtype=np.float32)
+    for own, _ in zip(prepared.frames(), prepared.frames(larger[:60, :70]), strict=True):
+        np.testing.assert_array_equal(larger[:60, :70], own)
+    assert not larger[60:].any()
+    assert not larger[:, 70:].any()
+
+
 def test_numbers_that_are_not_finite_are_replaced_and_told(tmp_path: Path) -> None:
     frames = np.random.default_rng(3).poisson(2.0, (3, 40, 50)).astype(np.float32)
     frames[1, 5, 6] = np.nan
