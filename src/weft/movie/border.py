@@ -2,17 +2,15 @@
 
 Notes
 -----
-A strip of rows or columns of a shifted frame is a product of its spectrum with a thin matrix: for the few pixels that
-drift takes away this is far cheaper than an inverse transform of every frame. Where drift is large, the frame is
-transformed after all.
+A strip of rows or columns of an image is a product of its spectrum with a thin matrix: for the few pixels that drift takes
+away this is far cheaper than an inverse transform. Where drift is large, the image is transformed after all.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -57,6 +55,14 @@ class Rim:
         Sums that are kept apart.
     engine : Engine
         Where to compute.
+
+    Notes
+    -----
+    With m_j = 1 where frame j has not been, F_j the shifted frame and S_j = F_1 + … + F_j,
+
+        Σ_j m_j F_j = Σ_j (m_j - m_j+1) S_j
+
+    so that only lines must be looked at that the next frame of the group sees and this one does not, or the reverse.
     """
 
     def __init__(self, shape: tuple[int, int], padded: tuple[int, int], groups: int, engine: Engine) -> None:
@@ -67,25 +73,33 @@ class Rim:
         self._frames = 0
         self._seen = [(0, side) for side in shape]  # rows and columns that all frames have seen
 
-    def add(self, spectrum: Tensor, phases: tuple[Tensor, Tensor], shift_px: tuple[float, float], group: int) -> None:
-        """Note what a frame adds to the sum of its group, given its spectrum, the phases of its shift and the shift."""
-        mean = float(spectrum[0, 0].real) / (self._padded[0] * self._padded[1])
-        self._means[group] += mean
+    def add(self, total: Tensor, shift_px: Sequence[float], next_shift_px: Sequence[float] | None, group: int) -> None:
+        """Note what a frame has added to the sum of its group.
+
+        Parameters
+        ----------
+        total : Tensor
+            Spectrum of the group's sum, this frame included.
+        shift_px, next_shift_px : sequence of float
+            (y, x) of this frame's shift, and of the group's next frame; None for the last one.
+        group : int
+            Which one.
+        """
+        self._means[group] = mean = float(total[0, 0].real) / (self._padded[0] * self._padded[1])
         self._frames += 1
-        seen = [inside(shift, side) for shift, side in zip(shift_px, self._shape, strict=True)]
-        self._seen = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(self._seen, seen, strict=True)]
-        rows, columns = (
-            torch.from_numpy(np.r_[0 : ends[0], max(ends) : side]).to(spectrum.device)
-            for ends, side in zip(seen, self._shape, strict=True)
-        )
-        if len(rows) + len(columns) == 0:
-            return
-        between = slice(*seen[0])
-        over, beside = self._strips(spectrum, phases, rows, columns)
-        self._lost[group][rows] += over - mean
+        (rows, columns), after = self._unseen(shift_px), self._unseen(next_shift_px)
         self._missing[rows] += 1
-        self._lost[group][between, columns] += beside[between] - mean
-        self._missing[between, columns] += 1
+        self._missing[:, columns] += (~rows).float()[:, None]
+        turned = [here != then for here, then in zip((rows, columns), after, strict=True)]
+        if not any(bool(lines.any()) for lines in turned):
+            return
+        lost = self._lost[group]
+        over, beside = self._strips(total, *(torch.nonzero(lines).flatten() for lines in turned))
+        change = _either(rows[turned[0]], columns) - _either(after[0][turned[0]], after[1])
+        lost[turned[0]] += change * (over - mean)
+        change = _either(rows, columns[turned[1]]) - _either(after[0], after[1][turned[1]])
+        change[turned[0]] = 0
+        lost[:, turned[1]] += change * (beside - mean)
 
     def mend(self, images: list[Tensor]) -> None:
         """Let the frames that are there stand for all in the sums of all frames, (y, x) each, in place.
@@ -100,6 +114,17 @@ class Rim:
                 there = image[part] - lost[part].masked_fill(nobody, 0)
                 image[part] = (there - mean) * weight + mean
 
+    def _unseen(self, shift_px: Sequence[float] | None) -> tuple[Tensor, Tensor]:
+        """Return which rows and columns a frame has not seen; none if there is no frame."""
+        rows, columns = (torch.zeros(side, dtype=torch.bool, device=self._engine.device) for side in self._shape)
+        if shift_px is not None:
+            ends = [inside(shift, side) for shift, side in zip(shift_px, self._shape, strict=True)]
+            self._seen = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(self._seen, ends, strict=True)]
+            for lines, (first, last) in zip((rows, columns), ends, strict=True):
+                lines[:first] = True
+                lines[max(first, last) :] = True
+        return rows, columns
+
     def _parts(self) -> Iterator[tuple[slice, slice]]:
         """Yield the rows and columns that some frame has not seen."""
         (top, bottom), (left, right) = ((first, max(first, end)) for first, end in self._seen)
@@ -107,35 +132,34 @@ class Rim:
         yield from ((slice(0, top), everywhere), (slice(bottom, None), everywhere))
         yield from ((between, slice(0, left)), (between, slice(right, None)))
 
-    def _strips(
-        self, spectrum: Tensor, phases: tuple[Tensor, Tensor], rows: Tensor, columns: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return some rows and columns of the shifted frame."""
+    def _strips(self, total: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """Return some rows and columns of the sum."""
         if len(rows) + len(columns) > _STRIPS:
-            image = irfft2(spectrum * phases[0] * phases[1], self._padded, self._engine)
-            image = image[: self._shape[0], : self._shape[1]]
+            image = irfft2(total, self._padded, self._engine)[: self._shape[0], : self._shape[1]]
             return image[rows], image[:, columns]
-        return self._row_strips(spectrum, phases, rows), self._column_strips(spectrum, phases, columns)
+        return self._row_strips(total, rows), self._column_strips(total, columns)
 
-    def _row_strips(self, spectrum: Tensor, phases: tuple[Tensor, Tensor], rows: Tensor) -> Tensor:
+    def _row_strips(self, total: Tensor, rows: Tensor) -> Tensor:
         if not len(rows):
-            return spectrum.new_empty(0, self._shape[1], dtype=torch.float32)
+            return total.new_empty(0, self._shape[1], dtype=torch.float32)
         height, width = self._padded
-        waves = _waves(rows, height, height) * phases[0].T
-        strips = torch.fft.irfft((waves @ spectrum) * (phases[1] / height), n=width, dim=-1)
-        return torch.as_tensor(strips[:, : self._shape[1]])
+        waves = _waves(rows, height, height) / height
+        return torch.as_tensor(torch.fft.irfft(waves @ total, n=width, dim=-1)[:, : self._shape[1]])
 
-    def _column_strips(self, spectrum: Tensor, phases: tuple[Tensor, Tensor], columns: Tensor) -> Tensor:
+    def _column_strips(self, total: Tensor, columns: Tensor) -> Tensor:
         if not len(columns):
-            return spectrum.new_empty(self._shape[0], 0, dtype=torch.float32)
+            return total.new_empty(self._shape[0], 0, dtype=torch.float32)
         width = self._padded[1]
-        waves = _waves(columns, width, spectrum.shape[1])
+        waves = _waves(columns, width, total.shape[1]) / width
         waves[:, 1:] *= 2
         if width % 2 == 0:
             waves[:, -1] /= 2
-        waves *= phases[1]
-        strips = torch.fft.ifft((spectrum @ waves.T) * (phases[0] / width), dim=0).real
-        return torch.as_tensor(strips[: self._shape[0]])
+        return torch.as_tensor(torch.fft.ifft(total @ waves.T, dim=0).real[: self._shape[0]])
+
+
+def _either(rows: Tensor, columns: Tensor) -> Tensor:
+    """Return 1 where the row or the column is marked, (row, column)."""
+    return (rows[:, None] | columns[None, :]).float()
 
 
 def _waves(places: Tensor, side: int, count: int) -> Tensor:

@@ -22,7 +22,7 @@ __all__ = ["Shifted"]
 
 Image = NDArray[np.float32]
 
-_ROWS = 32
+_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +72,16 @@ class Shifted:
             if number not in used:
                 continue
             group = _group(groups, number)
-            weighted = self._weighted(spectrum, number, used)
-            phases = self._phases(shifts[number])
-            rim.add(weighted, phases, (float(shifts[number, 0]), float(shifts[number, 1])), group)
             total = totals[group]
             if total is None:
                 total = totals[group] = torch.zeros_like(spectrum)
-            _add_shifted(total, weighted, phases)
+            _add_shifted(total, self._weighted(spectrum, number, used), self._phases(shifts[number]))
+            after = number + groups[group].step
+            rim.add(total, shifts[number].tolist(), shifts[after].tolist() if after in groups[group] else None, group)
         images = [
             torch.zeros(self.movie.shape, device=self.engine.device)
             if total is None
-            else self.movie.to_image(total).contiguous()
+            else self.movie.to_image(total, overwrite=True).contiguous()
             for total in totals
         ]
         rim.mend(images)
@@ -137,7 +136,7 @@ def _add_shifted(total: Tensor, spectrum: Tensor, phases: tuple[Tensor, Tensor])
     rows = _ROWS if total.device.type == "cpu" else len(total)
     for first in range(0, len(total), rows):
         part = slice(first, first + rows)
-        total[part].addcmul_(spectrum[part] * y[part], x)
+        total[part].addcmul_(spectrum[part], y[part] * x)
 
 
 def _group(groups: Sequence[range], number: int) -> int:

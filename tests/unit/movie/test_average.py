@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from weft.engine.device import Engine
+from weft.engine.fft import shift_phases
 from weft.errors import SettingsError
 from weft.fields import MotionField
 from weft.movie.average import aligned_sections, make_averages, used_frames
 from weft.movie.bin import BinnedMovie, bin_movie
+from weft.movie.border import inside
 from weft.settings.schema import OutputSettings
 
 PIXEL_A = 1.5
@@ -81,6 +84,29 @@ def test_strips_and_whole_transforms_mend_the_rim_alike(
     thin = _average(movie, field, engine).full
     monkeypatch.setattr("weft.movie.border._STRIPS", 0)
     np.testing.assert_allclose(_average(movie, field, engine).full, thin, atol=2e-3)  # float32 of values of 250
+
+
+@pytest.mark.parametrize("halves", [False, True])
+def test_the_rim_equals_what_every_frame_alone_shows_there(engine: Engine, source_of: Any, halves: bool) -> None:
+    rng = np.random.default_rng(8)
+    path = rng.normal(0, 6, (7, 2))  # back and forth, so that lines are lost and seen again
+    frames = rng.poisson(2, (7, *SHAPE)).astype(np.float32)
+    movie = bin_movie(source_of(frames), 0, PIXEL_A, engine)
+    found = _average(movie, MotionField.rigid(path), engine, halves=halves).full
+    missing, there, means = np.zeros(SHAPE), np.zeros(SHAPE), 0.0
+    for spectrum, shift in zip(movie.spectra(), path / PIXEL_A, strict=True):
+        y, x = shift_phases(torch.from_numpy(shift), movie.padded)
+        image = movie.to_image(spectrum * y * x).numpy()
+        mean = float(spectrum[0, 0].real) / (movie.padded[0] * movie.padded[1])
+        seen = [np.zeros(side, dtype=bool) for side in SHAPE]
+        for lines, far, side in zip(seen, shift, SHAPE, strict=True):
+            lines[slice(*inside(far, side))] = True
+        is_seen = seen[0][:, None] & seen[1][None, :]
+        missing += ~is_seen
+        there += np.where(is_seen, image - mean, 0)
+        means += mean
+    wanted = means + there * len(path) / (len(path) - missing)
+    np.testing.assert_allclose(found, wanted, atol=2e-4)  # float32 sums of seven frames
 
 
 def test_the_others_stand_for_frames_that_have_left_the_field(engine: Engine, waves_of: Any, move: Any) -> None:
