@@ -92,20 +92,17 @@ def ring_statistics(strips: Strips, *, every: int = 1) -> Rings:
         One strip in so many is looked at: where patches overlap, every other one sees all of the field.
     """
     band, q = strips.band, _shares(strips)
-    shape = band.ring.shape
-    common, own, plain = (torch.zeros(shape, dtype=torch.float64, device=band.ring.device) for _ in range(3))
+    excess, plain = torch.zeros_like(band.multiplicity), torch.zeros_like(band.multiplicity)
     count = 0
     for patches in strips.each(every=every):
         for some in patches.groups():
-            total = _sum(patches.aligned[some], strips.amplitude)
-            common += (total.real.square() + total.imag.square()).sum(0)
-        own += patches.powers[0].sum(0, dtype=torch.float64)
-        plain += patches.powers[1].sum(0, dtype=torch.float64)
+            excess += _excess(_sum(patches.aligned[some], strips.amplitude), patches.powers[0, some]).sum(0)
+        plain += patches.powers[1].sum(0)
         count += len(patches.aligned)
     pairs = q.sum() ** 2 - (q**2).sum()
-    components = band.by_ring(torch.ones_like(own)) * count
+    components = band.ring_count * count
     safe = np.maximum(components, 1e-9)
-    signal = band.by_ring(common - own) / (safe * pairs)
+    signal = band.by_ring(excess) / (safe * pairs)
     noise = band.by_ring(plain) / (safe * strips.frames) - np.maximum(signal, 0) * q.mean()
     return Rings(signal, noise, components)
 
@@ -135,20 +132,20 @@ def measure(strips: Strips, rings: Rings) -> Information:
         for some in patches.groups():
             spectra = patches.aligned[some]
             total = _sum(spectra, strips.amplitude)
-            excess = total.real.square() + total.imag.square() - patches.powers[0, some]
-            told = (excess.flatten(1) @ weights.T).cpu().numpy()
-            pull = total.conj().flatten(1)[..., None] * slope.T
-            product = torch.matmul(spectra.flatten(2), pull).imag.cpu().numpy()
+            told = (_excess(total, patches.powers[0, some]).flatten(1) @ weights.T).cpu().numpy()
+            # Im(conj(S) G) is the product of the real pairs iS and G
+            pull = (torch.view_as_real(1j * total.flatten(1))[:, None] * slope[..., None]).flatten(2)
+            product = torch.matmul(torch.view_as_real(spectra).flatten(2), pull.mT).cpu().numpy()
             numbers = slice(patches.first + some.start, patches.first + some.stop)
             coherent[numbers] = told[:, 0]
             log_likelihood += 0.5 * float(told[:, 1].sum())
             gradient[numbers] = -product.astype(np.float64) * amplitude[:, None]
     pairs = big_q**2 - (q**2).sum()
-    ring_k2 = band.by_ring(k2)
+    ring_k2 = band.ring_count * (2 * np.pi * band.ring_k) ** 2 / 2
     kappa = share * float((ring_k2 * rho**2 / (1 + big_q * rho)).sum())
     expected = float((ring_k2 * w_ring * np.maximum(rings.signal, 0)).sum()) * pairs
     curvature = Curvature(np.sqrt(kappa) * q)
-    chance = float((2 * band.by_ring(torch.ones_like(weight)) * (w_ring * rings.noise) ** 2).sum()) * pairs
+    chance = float((2 * band.ring_count * (w_ring * rings.noise) ** 2).sum()) * pairs
     significance = 2 * log_likelihood * np.sqrt(share / max(chance * strips.count, 1e-30))
     return Information(
         share * gradient, coherent / max(expected, 1e-30), curvature, rings, share * log_likelihood, float(significance)
@@ -157,6 +154,11 @@ def measure(strips: Strips, rings: Rings) -> Information:
 
 def _shares(strips: Strips) -> Array:
     return strips.amplitude.cpu().numpy().astype(np.float64) ** 2
+
+
+def _excess(total: Tensor, own: Tensor) -> Tensor:
+    """Return |S|² less the frames' own power, (patch, ky, kx)."""
+    return total.real.square() + total.imag.square() - own
 
 
 def _sum(spectra: Tensor, amplitude: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 _STRIP_BYTES = 1 << 26  # spectra worked on at a time
 _BATCH_PIXELS = 1 << 17  # transformed at a time, so that a CPU's cache holds them
 _GPU_BATCH_PIXELS = 1 << 26
+_NEGLIGIBLE = 0.01  # of the noise of a component: what a mean as large as the noise of a pixel may add
 _KEPT_BYTES = 700_000_000  # spectra of all patches are kept between iterations up to this size
 
 
@@ -42,6 +43,8 @@ class Band:
         How many there are.
     ring_k : ndarray, shape (ring,)
         Their |k|, 1/Å.
+    ring_count : ndarray, shape (ring,)
+        Σ multiplicity over each.
     """
 
     ky: Tensor
@@ -50,6 +53,7 @@ class Band:
     ring: Tensor
     rings: int
     ring_k: Array
+    ring_count: Array
 
     def by_ring(self, values: Tensor) -> Array:
         """Return Σ multiplicity · values over each ring."""
@@ -75,7 +79,9 @@ def make_band(
     ring = ((k - low) / width).long().clamp_min(0)
     ring[multiplicity == 0] = 0
     rings = int(ring.max()) + 1
-    return Band(ky, kx, multiplicity, ring, rings, np.asarray(low + (np.arange(rings) + 0.5) * width, dtype=np.float64))
+    ring_k = np.asarray(low + (np.arange(rings) + 0.5) * width, dtype=np.float64)
+    count = torch.bincount(ring.flatten(), multiplicity.flatten(), minlength=rings).to(torch.float64).cpu().numpy()
+    return Band(ky, kx, multiplicity, ring, rings, ring_k, count)
 
 
 @dataclass(slots=True)
@@ -134,10 +140,12 @@ def _kinds(windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[n
     return windows[[rows.index(kind) for kind in kinds]], np.array([kinds.index(row) for row in rows])
 
 
-def _flat(windows: NDArray[np.float32], last: int) -> NDArray[np.complex64]:
-    """Return spectra of windows over their component at 0, frequencies 0 to `last`, then -`last` to -1."""
+def _flat(windows: NDArray[np.float32], least: float) -> tuple[NDArray[np.complex64], int]:
+    """Return spectra of windows over their component at 0, and the last frequency at which one is above a limit."""
     spectra = np.fft.fft(windows.astype(np.float64), axis=1)
-    return np.asarray(spectra[:, np.r_[0 : last + 1, -last:0]] / spectra[:, :1], dtype=np.complex64)
+    spectra /= spectra[:, :1]
+    half = np.abs(spectra[:, : windows.shape[1] // 2]).max(0)
+    return spectra.astype(np.complex64), int(np.flatnonzero(half > least)[-1])
 
 
 class Strips:
@@ -171,13 +179,14 @@ class Strips:
         (kinds_y, kind_y), (kinds_x, kind_x) = _kinds(layout.windows_y), _kinds(layout.windows_x)
         self._kind = (kind_y[:, None] * len(kinds_x) + kind_x[None, :]).ravel()  # of each patch's window
         norm = np.sqrt((layout.windows_y**2).sum(1).mean() * (layout.windows_x**2).sum(1).mean())
-        windows = (kinds_y[:, None, :, None] * kinds_x[None, :, None, :] / norm).reshape(-1, *layout.shape)
-        self._windows = torch.from_numpy(windows.astype(np.float32)).to(engine.device)
-        # what a patch's mean adds to its spectrum, over the component at 0
-        height, width = self.band.ring.shape
-        flat_y, flat_x = _flat(kinds_y, height // 2), _flat(kinds_x, width - 1)[:, :width]
-        flat = flat_y[:, None, :, None] * flat_x[None, :, None, :]
-        self._flat = torch.from_numpy(flat.reshape(-1, height, width)).to(engine.device)
+        windows = (kinds_y / norm)[:, None, :, None] * kinds_x[None, :, None, :]
+        self._windows = torch.from_numpy(windows.reshape(-1, *layout.shape)).to(engine.device)
+        # what a patch's mean adds to its spectrum, over the component at 0; rows of frequencies 0 to last, -last to -1
+        least = _NEGLIGIBLE / np.sqrt(layout.shape[0] * layout.shape[1])
+        (flat_y, last_y), (flat_x, last_x) = _flat(kinds_y, least), _flat(kinds_x, least)
+        self._flat_rows = np.r_[0 : last_y + 1, -last_y:0]
+        flat = flat_y[:, None, self._flat_rows, None] * flat_x[None, :, None, : last_x + 1]
+        self._flat = torch.from_numpy(flat.reshape(-1, *flat.shape[2:])).to(engine.device)
         each = copies.frames * self.band.ring.numel() * 8 * len(layout.starts_x)
         rows = len(layout.starts_y)
         self._rows = max(1, min(rows, _STRIP_BYTES // max(1, each)))
@@ -193,6 +202,10 @@ class Strips:
     def frames(self) -> int:
         """Number of frames."""
         return self._copies.frames
+
+    @property
+    def _batch_pixels(self) -> int:
+        return _BATCH_PIXELS if self._engine.device.type == "cpu" else _GPU_BATCH_PIXELS
 
     def each(self, *, every: int = 1) -> Iterator[Patches]:
         """Yield the patches of all strips, or of one in `every`, aligned by the present displacement."""
@@ -225,29 +238,40 @@ class Strips:
         rest = wanted - (whole - origin) * np.array(self._copies.pixel_sizes_A)
         along_y, along_x = _phases(rest, band)
         aligned = torch.empty((len(wanted), self.frames, *band.ring.shape), dtype=torch.complex64, device=device)
-        squares = torch.zeros((len(wanted), 2, *band.ring.shape, 2), device=device)
-        shares = torch.stack([self.amplitude.square(), torch.ones_like(self.amplitude)])
         for some in self._batches(len(wanted)):
             kinds = self._kind[first + some[0].start : first + some[0].stop]
             spectra = rfft2(self._windowed(whole[some], self._copies.images[some[1]], kinds), self._engine)
-            flat = self._flat[torch.from_numpy(kinds).to(device), None]
-            means = spectra[..., :1, :1]
+            self._take_out_means(spectra, kinds)
             for ky, stored in self._parts(spectra):
                 part = aligned[some][..., ky, :]
-                # the window's own spectrum is what a patch's mean adds
-                torch.addcmul(spectra[..., stored, : len(band.kx)], means, flat[..., ky, :], value=-1, out=part)
-                square = torch.view_as_real(part).square()
-                summed = torch.matmul(shares[:, some[1]], square.flatten(2))
-                squares[some[0], :, ky] += summed.reshape(len(summed), 2, *square.shape[2:])
-                part *= along_y[some][..., ky, None]
+                torch.mul(spectra[..., stored, : len(band.kx)], along_y[some][..., ky, None], out=part)
                 part *= along_x[some][..., None, :]
-        return Patches(aligned, wanted.copy(), first, squares.sum(-1).transpose(0, 1))
+        return Patches(aligned, wanted.copy(), first, self._powers(aligned))
+
+    def _take_out_means(self, spectra: Tensor, kinds: NDArray[np.intp]) -> None:
+        """Set patches' means to 0 in place: what a mean adds is the window's own spectrum."""
+        flat = self._flat[torch.from_numpy(kinds).to(spectra.device), None]
+        means, columns, above = spectra[..., :1, :1].clone(), flat.shape[-1], flat.shape[-2] // 2
+        spectra[..., : above + 1, :columns] -= means * flat[..., : above + 1, :]
+        spectra[..., spectra.shape[-2] - above :, :columns] -= means * flat[..., above + 1 :, :]
+
+    def _powers(self, aligned: Tensor) -> Tensor:
+        """Return what `Patches` holds as such, some rows at a time, so that a CPU's cache holds them."""
+        shares = torch.stack([self.amplitude.square(), torch.ones_like(self.amplitude)])
+        patches, _, height, width = aligned.shape
+        out = torch.empty((2, patches, height, width), device=aligned.device)
+        step = max(1, self._batch_pixels // aligned[0, :, 0].numel())
+        for patch in range(patches):
+            for row in range(0, height, step):
+                square = torch.view_as_real(aligned[patch, :, row : row + step]).square()
+                summed = torch.matmul(shares, square.flatten(1)).reshape(2, -1, width, 2)
+                torch.add(summed[..., 0], summed[..., 1], out=out[:, patch, row : row + step])
+        return out
 
     def _parts(self, spectra: Tensor) -> Iterator[tuple[slice, slice]]:
         """Yield rows of the band's rectangle and where the spectra have them, so many that a CPU's cache holds them."""
         last, ny, width = spectra.shape[-2], len(self.band.ky) // 2, len(self.band.kx)
-        each = spectra[..., 0, 0].numel() * width
-        step = max(1, (_BATCH_PIXELS if spectra.device.type == "cpu" else _GPU_BATCH_PIXELS) // each)
+        step = max(1, self._batch_pixels // (spectra[..., 0, 0].numel() * width))
         for begin, end, offset in ((0, ny + 1, 0), (ny + 1, 2 * ny + 1, last - 2 * ny - 1)):
             for row in range(begin, end, step):
                 rows = slice(row, min(end, row + step))
@@ -255,7 +279,7 @@ class Strips:
 
     def _batches(self, count: int) -> Iterator[tuple[slice, slice]]:
         """Yield which patches and which of their frames are transformed together."""
-        most = (_BATCH_PIXELS if self._engine.device.type == "cpu" else _GPU_BATCH_PIXELS) // self._windows[0].numel()
+        most = self._batch_pixels // self._windows[0].numel()
         frames = max(1, min(self.frames, most))
         patches = max(1, most // self.frames)
         for first in range(0, count, patches):
