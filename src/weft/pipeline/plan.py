@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from weft.errors import MissingError
+from weft.errors import InputError, MissingError
 from weft.io.models import find_model
+from weft.series.known import known_series
+from weft.series.store import read_series
+from weft.series.table import TiltSeries
+from weft.settings.schema import Settings
 from weft.state.index import Index
 from weft.state.keys import difference, key_of, stage_inputs
 from weft.state.project import Project
 from weft.state.record import STAGES, Record, StageName
 
-__all__ = ["Plan", "PlanItem", "enabled_stages", "make_plan", "pre_exposures"]
+__all__ = ["Plan", "PlanItem", "enabled_stages", "exposures_of", "make_plan", "settings_for"]
 
 State = Literal["todo", "stale", "done", "failed", "dropped", "impossible"]
 
@@ -38,6 +43,8 @@ class PlanItem:
         Why, one phrase each.
     inputs : dict
         For each stage what it depends on.
+    exposure_e_A2 : float or None
+        Of this movie: as the settings or the imported series tell it.
     pre_exposure_e_A2 : float
         Exposure before this movie.
     """
@@ -48,6 +55,7 @@ class PlanItem:
     stages: tuple[StageName, ...]
     reasons: tuple[str, ...]
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    exposure_e_A2: float | None = None
     pre_exposure_e_A2: float = 0.0
 
 
@@ -93,7 +101,7 @@ def make_plan(
     index = Index(project.out)
     correction = _Corrections.of(project, index)
     records, dropped = project.records(), project.dropped()
-    exposures, model = pre_exposures(project), _model_identity(project, index)
+    exposures, model = exposures_of(project), _model_identity(project, index)
     items = []
     found = {name: paths for name, paths in project.found_movies().items() if names is None or name in names}
     identities = index.identities(paths[0] for paths in found.values() if len(paths) == 1)
@@ -106,12 +114,13 @@ def make_plan(
             sentence = f"{paths[0].name}: cannot be read ({identity.strerror}); check the file and its permissions"
             items.append(PlanItem(name, paths[0], "impossible", (), (sentence,)))
             continue
+        own, before = exposures.get(name, (project.settings.input.exposure_e_A2, 0.0))
         inputs = stage_inputs(
-            project.settings,
+            settings_for(project.settings, own),
             movie=identity,
             gain=correction.gain,
             defects=correction.defects,
-            pre_exposure_e_A2=exposures.get(name, 0.0),
+            pre_exposure_e_A2=before,
             model=model,
             painted=_painted(project, name, index),
         )
@@ -119,7 +128,7 @@ def make_plan(
         state, stages, reasons = _compare(project, record, inputs, identity, retry=retry)
         if name in dropped:
             state, stages, reasons = "dropped", (), ("left out by a decision",)
-        items.append(PlanItem(name, paths[0], state, stages, reasons, inputs, exposures.get(name, 0.0)))
+        items.append(PlanItem(name, paths[0], state, stages, reasons, inputs, own, before))
     return Plan(tuple(items))
 
 
@@ -134,14 +143,31 @@ def enabled_stages(project: Project) -> tuple[StageName, ...]:
     return tuple(stage for stage in STAGES if on[stage])
 
 
-def pre_exposures(project: Project) -> dict[str, float]:
-    """Return the exposure before each movie, as the imported series tell it."""
-    if not project.settings.output.exposure_weighting:
-        return {}
-    from weft.series.store import read_series
+def exposures_of(project: Project) -> dict[str, tuple[float | None, float]]:
+    """Return the exposure of each movie of a series, and that before it (0 where it is unknown).
 
-    tilts = [tilt for series in read_series(project.out) for tilt in series.tilts]
-    return {t.movie: t.pre_exposure_e_A2 for t in tilts if t.movie and t.pre_exposure_e_A2 is not None}
+    The settings' exposure goes before the mdoc's, as it does in `weft import`. Where results hang on exposures, mdocs
+    that are not imported yet are read, too.
+    """
+    given: float | None = project.settings.input.exposure_e_A2
+    series: list[TiltSeries] = []
+    weighted = project.settings.output.exposure_weighting
+    if weighted or (given is None and project.settings.input.eer_exposure_per_fraction_e_A2 is not None):
+        series = known_series(project)
+    elif given is None:  # early and late motion are told by it
+        with contextlib.suppress(InputError):
+            series = read_series(project.out)
+    tilts = [tilt for one in series for tilt in one.tilts]
+    return {
+        t.movie: (t.exposure_e_A2 if given is None else given, t.pre_exposure_e_A2 or 0.0) for t in tilts if t.movie
+    }
+
+
+def settings_for(settings: Settings, exposure_e_A2: float | None) -> Settings:
+    """Return the settings as they hold for a movie of this exposure."""
+    if settings.input.exposure_e_A2 == exposure_e_A2:
+        return settings
+    return settings.model_copy(update={"input": settings.input.model_copy(update={"exposure_e_A2": exposure_e_A2})})
 
 
 @dataclass(frozen=True, slots=True)

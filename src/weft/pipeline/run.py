@@ -17,7 +17,7 @@ from typing import Any
 from weft.errors import BusyError, Interrupted, MachineError, WeftError
 from weft.io.machine import machine_errors
 from weft.pipeline.jobs import Job
-from weft.pipeline.plan import Plan, PlanItem, make_plan
+from weft.pipeline.plan import Plan, PlanItem, make_plan, settings_for
 from weft.pipeline.progress import RunLog
 from weft.pipeline.series_pass import judge_series
 from weft.pipeline.workers import Pool, plan_workers
@@ -277,7 +277,8 @@ class _Run:
 
     def _hand_out(self, pool: Pool, item: PlanItem) -> None:
         self.log.emit("item_started", item=item.name, stages=list(item.stages), reasons=list(item.reasons))
-        pool.submit(Job(item, self.project.settings, self.project.folder, self.project.out, not self.redo))
+        settings = settings_for(self.project.settings, item.exposure_e_A2)
+        pool.submit(Job(item, settings, self.project.folder, self.project.out, not self.redo))
 
     def _hear(self, item: PlanItem, kind: str, content: Any) -> None:
         if kind == "stage":

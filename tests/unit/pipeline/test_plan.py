@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from weft.errors import MissingError
-from weft.pipeline.plan import Plan, PlanItem, make_plan
+from weft.pipeline.plan import Plan, PlanItem, make_plan, settings_for
+from weft.series.store import write_series
+from weft.series.table import Tilt, TiltSeries
 from weft.settings.schema import Settings
 from weft.state import decisions
 from weft.state.keys import key_of
@@ -108,6 +110,39 @@ def test_a_failure_is_tried_again_only_when_something_changed(project: Project) 
     assert item_of(make_plan(with_settings(project, ctf={"range_A": [30, 5]})), "a").stages
     (project.folder / "frames" / "a.mrc").write_bytes(b"copied again")
     assert item_of(make_plan(project), "a").stages == STAGES
+
+
+def with_series(project: Project) -> None:
+    tilts = (Tilt("a", 0, 0.0, 0, 3.0, 0.0), Tilt("b", 1, 3.0, 1, 5.0, 3.0))
+    write_series(project.out, [TiltSeries("one", "", tilts, 85.0)])
+
+
+def test_exposures_of_the_mdoc_reach_the_movies(project: Project) -> None:
+    with_series(project)
+    weighted = with_settings(project, output={"exposure_weighting": True})
+    items = [item_of(make_plan(weighted), name) for name in ("a", "b")]
+    assert [(item.exposure_e_A2, item.pre_exposure_e_A2) for item in items] == [(3.0, 0.0), (5.0, 3.0)]
+    assert [item.inputs["average"]["input.exposure_e_A2"] for item in items] == [3.0, 5.0]
+    own = settings_for(weighted.settings, items[1].exposure_e_A2)
+    assert own.input.exposure_e_A2 == 5.0
+    assert own.motion == weighted.settings.motion
+
+
+def test_a_given_exposure_goes_before_the_mdocs(project: Project) -> None:
+    with_series(project)
+    given = with_settings(project, input={"exposure_e_A2": 2.5}, output={"exposure_weighting": True})
+    assert item_of(make_plan(given), "b").exposure_e_A2 == 2.5
+    assert item_of(make_plan(given), "b").pre_exposure_e_A2 == 3.0
+
+
+def test_an_exposure_counts_only_where_a_result_hangs_on_it(project: Project) -> None:
+    finish(project, "a")
+    with_series(project)
+    assert item_of(make_plan(project), "a").state == "done"
+    fractions: dict[str, object] = {"eer_exposure_per_fraction_e_A2": 0.5}
+    assert (
+        item_of(make_plan(with_settings(project, input=fractions)), "b").inputs["motion"]["input.exposure_e_A2"] == 5.0
+    )
 
 
 def test_dropped_movies_wait_and_come_back(project: Project) -> None:
