@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,16 @@ from weft.state.project import Project
 from weft.state.record import Record
 
 __all__ = ["Chosen", "choose", "only_aligned", "require_images", "series_named"]
+
+_DROPPED, _FAILED, _NO_MOVIE = "by a decision", "failed", "without a movie"
+_TAKEN_AGAIN, _WAITING = "of angles taken again", "not processed"
+# what lets a tilt left out for a reason come back
+_WAYS = {
+    _DROPPED: "`weft keep` some",
+    _FAILED: "`weft retry`",
+    _WAITING: "`weft run`",
+    _NO_MOVIE: "bring the movies and `weft import` again",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +151,28 @@ def require_images(chosen: Chosen, least: int, *, incomplete: bool) -> None:
             "or --force goes on without them"
         )
     if len(chosen.used) < max(1, least):
-        why = chosen.left_out[0].left_out if chosen.left_out else "the mdoc lists no tilts"
+        counts = _counts(chosen)
+        told = f"left out: {', '.join(f'{count} {reason}' for reason, count in counts.items())}" if counts else ""
+        why = told if total else "the mdoc lists no tilts"
+        ways = [way for reason, way in _WAYS.items() if reason in counts]
+        ways += ["lower series.min_tilts"] if least > 1 else []
         raise ItemFailed(
-            f"{name}: {len(chosen.used)} of {total} tilts can be used (the first is left out: {why}), "
-            f"at least {max(1, least)} are wanted; keep some, or lower series.min_tilts"
+            f"{name}: {len(chosen.used)} of {total} tilts can be used{f' ({why})' if why else ''}, "
+            f"at least {max(1, least)} are wanted{'; ' if ways else ''}{' or '.join(ways)}"
         )
+
+
+def _counts(chosen: Chosen) -> dict[str, int]:
+    """Return how many tilts are left out for which kind of reason, the most frequent first."""
+    return dict(Counter(_kind(chosen, use) for use in chosen.left_out).most_common())
+
+
+def _kind(chosen: Chosen, use: Use) -> str:
+    """Return a reason without what it says of one tilt only, so that equal ones can be counted."""
+    if use.tilt.movie is None:
+        return _NO_MOVIE
+    if use.left_out == "left out by a decision":
+        return _DROPPED
+    if use.left_out == "no average":
+        return _FAILED if use.tilt.movie in chosen.failed else _WAITING
+    return _TAKEN_AGAIN if "was taken again" in use.left_out else use.left_out

@@ -205,7 +205,21 @@ def test_blank_images_and_odd_sizes(project: Project, capsys: Capture) -> None:
 
 def test_too_few_tilts(project: Project, capsys: Capture) -> None:
     assert weft(project, "stack", "--series.min_tilts", "6") == 1
-    assert "5 of 5 tilts can be used" in capsys.readouterr().err
+    assert "5 of 5 tilts can be used, at least 6 are wanted; lower series.min_tilts" in capsys.readouterr().err
+
+
+def test_too_few_tilts_are_told_with_counts_of_reasons(tmp_path: Path, capsys: Capture) -> None:
+    project = make_processed(Made(tmp_path / "p", angles=(0.0, 3.0, -3.0, -6.0, 6.0, 6.1, 9.0)))
+    (project.folder / "frames" / f"{movie_of(1, 6, 9.0)}.mrc").unlink()
+    weft(project, "import", "-q")
+    decide(project, [movie_of(1, 1, 3.0), movie_of(1, 2, -3.0)], "drop")
+    project.path("average", movie_of(1, 3, -6.0)).unlink()
+    capsys.readouterr()
+    assert weft(project, "stack", "--force", "--series.min_tilts", "3") == 1
+    said = capsys.readouterr().err
+    reasons = "left out: 2 by a decision, 1 not processed, 1 of angles taken again, 1 without a movie"
+    assert f"TS_01: 2 of 7 tilts can be used ({reasons}), at least 3 are wanted; `weft keep` some or `weft run`" in said
+    assert said.rstrip().endswith("or lower series.min_tilts")
 
 
 def test_dry_run_writes_nothing(project: Project, capsys: Capture) -> None:
