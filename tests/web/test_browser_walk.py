@@ -253,3 +253,30 @@ def test_triage_by_keyboard_takes_one_key_a_decision(browser: Browser, tmp_path:
         assert keys == len(bad)
         assert opened.locator("dialog[open]").count() == 0
         context.close()
+
+
+def test_enter_ticks_a_series_off_as_the_button_does(page: Page) -> None:
+    page.get_by_role("link", name="Series").click()  # which keeps the focus, and must not swallow the key
+    listed = page.get_by_role("navigation", name="Series").get_by_role("button")
+    expect(listed.first).to_have_attribute("aria-current", "true")
+    page.keyboard.press("Enter")
+    expect(listed.nth(1)).to_have_attribute("aria-current", "true")
+    expect(listed.first).to_contain_text("✓")
+    expect(listed.nth(1)).not_to_contain_text("✓")
+    page.reload()
+    expect(listed.first).to_contain_text("✓")
+    expect(listed.nth(1)).not_to_contain_text("✓")
+    page.get_by_role("button", name="Done, next").click()  # the last one: ticked off where it is
+    expect(listed.nth(1)).to_contain_text("✓")
+
+
+def test_enter_goes_on_from_a_series_that_was_clicked_in_the_list(page: Page) -> None:
+    page.get_by_role("link", name="Series").click()
+    listed = page.get_by_role("navigation", name="Series").get_by_role("button")
+    listed.first.click()
+    page.keyboard.press("Enter")
+    expect(listed.first).to_contain_text("✓")
+    expect(listed.nth(1)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(listed.nth(1)).to_contain_text("✓")
+    expect(listed.nth(1)).to_have_attribute("aria-current", "true")

@@ -23,6 +23,7 @@ import { followSettings } from "./settings/draft";
 import { SettingsPanel } from "./settings/panel";
 import { ACTS } from "./state/acts";
 import { followAlarms, freshAlarms } from "./state/alarms";
+import { openDone } from "./state/done";
 import { openFlags } from "./state/flags";
 import { isBlinking, isPlaying, isSplit } from "./state/look";
 import { report } from "./state/notices";
@@ -44,9 +45,11 @@ export function App() {
       // without suggestions the page is still whole
       if (isLoaded.value) void loadSuspects().catch(() => undefined);
     });
-    const stopFlags = effect(() => {
+    const stopMarks = effect(() => {
       const folder = project.value?.folder;
-      if (folder !== undefined) openFlags(folder);
+      if (folder === undefined) return;
+      openFlags(folder);
+      openDone(folder);
     });
     const stopAlarms = followAlarms();
     const down = (event: KeyboardEvent): void => void handleKey(ACTS, event);
@@ -59,7 +62,7 @@ export function App() {
     return () => {
       stop();
       stopSuspects();
-      stopFlags();
+      stopMarks();
       stopAlarms();
       removeEventListener("keydown", down);
       removeEventListener("keyup", up);

@@ -1,7 +1,7 @@
 /** Series: triage. All tilts at a glance, suspects with their reasons, numbers on one tilt axis. */
 
-import { signal, useComputed, useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useComputed, useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import { Segments } from "../parts/segments";
 import { Sheet } from "../parts/sheet";
 import { SeriesPlots } from "../parts/seriesplots";
@@ -11,35 +11,16 @@ import { plural, signed } from "../lib/format";
 import { decide } from "../state/decisions";
 import { report } from "../state/notices";
 import { loadSeries, seriesNamed } from "../state/series";
-import { nextSeries } from "../state/acts";
+import { finishSeries } from "../state/acts";
+import { doneSeries } from "../state/done";
 import { current, membersOf, project, revision, select, table, view } from "../state/store";
-import { DROP } from "../state/table";
+import { DROP, NO_SERIES } from "../state/table";
 import { NoImages } from "./real";
-
-const DONE_KEY = "weft-done-series";
-/** Series that the user has looked through, by project. */
-export const doneSeries = signal<Set<string>>(new Set());
-
-function readDone(): void {
-  const folder = project.value?.folder ?? "";
-  const all = JSON.parse(localStorage.getItem(DONE_KEY) ?? "{}") as Record<string, string[]>;
-  doneSeries.value = new Set(all[folder] ?? []);
-}
-
-function markDone(name: string): void {
-  const folder = project.value?.folder ?? "";
-  const next = new Set(doneSeries.value);
-  next.add(name);
-  doneSeries.value = next;
-  const all = JSON.parse(localStorage.getItem(DONE_KEY) ?? "{}") as Record<string, string[]>;
-  localStorage.setItem(DONE_KEY, JSON.stringify({ ...all, [folder]: [...next] }));
-}
 
 export function SeriesPage() {
   revision.value;
   const mode = useSignal<"sheet" | "table">("sheet");
   useEffect(() => {
-    readDone();
     void loadSeries().catch(report);
   }, [project.value?.folder]);
   const members = useComputed(() => {
@@ -67,6 +48,11 @@ function SeriesList() {
   revision.value;
   const now = table.value;
   const here = now.series[current.value];
+  const list = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // the focus goes along with the keys: left behind, Enter would press the series before
+    if (list.current?.contains(document.activeElement)) list.current.querySelector<HTMLElement>("[aria-current]")?.focus();
+  }, [here]);
   const groups = new Map<number, { all: number; used: number; suspects: number; failed: number; first: number }>();
   for (const at of view.value) {
     const key = now.series[at] as number;
@@ -78,15 +64,15 @@ function SeriesList() {
     groups.set(key, group);
   }
   return (
-    <nav class="series-list" aria-label="Series">
+    <nav class="series-list" aria-label="Series" ref={list}>
       {[...groups].map(([key, group]) => {
-        const name = now.seriesNames[key] || "no series";
+        const name = now.seriesNames[key] || NO_SERIES;
         return (
           <button
             type="button" key={key} aria-current={key === here ? "true" : undefined}
             onClick={() => select(membersOf(key)[0] ?? group.first)}
           >
-            <span>{doneSeries.value.has(name) ? <span class="good">✓ </span> : ""}{name}</span>
+            <span>{doneSeries.value.has(name) && <span class="good" role="img" aria-label="done">✓ </span>}{name}</span>
             <span class="muted">{group.used}/{group.all}</span>
             {(group.suspects > 0 || group.failed > 0) && (
               <span class="sub">
@@ -104,7 +90,7 @@ function SeriesList() {
 function Head({ members, mode, onMode }: { members: number[]; mode: "sheet" | "table"; onMode: (mode: "sheet" | "table") => void }) {
   revision.value;
   const now = table.value;
-  const name = now.seriesOf(current.value) || "no series";
+  const name = now.seriesOf(current.value) || NO_SERIES;
   const known = seriesNamed(name);
   const used = members.filter((at) => now.isUsed(at)).length;
   const tilts = members.map((at) => now.number(at, "tilt_deg")).filter((tilt): tilt is number => tilt !== null);
@@ -121,15 +107,7 @@ function Head({ members, mode, onMode }: { members: number[]; mode: "sheet" | "t
       {!project.value?.read_only && (
         <button type="button" class="plain" onClick={() => decide(members, allOut ? "auto" : "drop")}>{allOut ? "Take series back" : "Drop series"}</button>
       )}
-      <button
-        type="button" class="main" title="Enter"
-        onClick={() => {
-          markDone(name);
-          nextSeries();
-        }}
-      >
-        Done, next ↵
-      </button>
+      <button type="button" class="main" title="Enter" onClick={finishSeries}>Done, next ↵</button>
     </div>
   );
 }

@@ -4,11 +4,12 @@ import { type KeyAct, letter, named, placed } from "../lib/keys";
 import { range } from "../bar/bar";
 import { decide, redo, toggleDrop, undo } from "./decisions";
 import * as look from "./look";
+import { markDone } from "./done";
 import { toggleFlag } from "./flags";
 import { announce, notify } from "./notices";
 import { go, type Page, route } from "./route";
 import { current, membersOf, position, step, stepSeries, select, table, view } from "./store";
-import type { Order } from "./table";
+import { NO_SERIES, type Order } from "./table";
 
 let awaitsPage = 0;
 const PAGE_KEYS: Record<string, Page> = {
@@ -47,14 +48,19 @@ function flagCurrent(): void {
   announce(`${name} ${toggleFlag(name) ? "flagged" : "no longer flagged"}`);
 }
 
-/** This series is done: go to the next one. */
-export function nextSeries(): void {
+/** Tick this series off and go to the next one. */
+export function finishSeries(): void {
+  if (current.value < 0) return;
+  const name = table.value.seriesOf(current.value) || NO_SERIES;
+  markDone(name);
+  announce(`${name} done`);
   stepSeries(1);
 }
 
+/** Whether the key would press what has the focus; what leads to where one is already is not worth a press. */
 function isPressable(event: KeyboardEvent): boolean {
-  const tag = (event.target as HTMLElement | null)?.tagName;
-  return tag === "BUTTON" || tag === "A" || tag === "SUMMARY";
+  const target = event.target as HTMLElement | null;
+  return target !== null && ["BUTTON", "A", "SUMMARY"].includes(target.tagName) && !target.hasAttribute("aria-current");
 }
 
 const decisionOf = (verb: "keep" | "auto") => () => {
@@ -84,7 +90,7 @@ export const ACTS: readonly KeyAct[] = [
   { label: "previous suspect", keys: "Shift+N", group: "Move", repeats: true, match: letter("n", true), run: () => stepSuspect(-1) },
   {
     label: "series done, next", keys: "Enter", group: "Move",
-    match: (event) => named("Enter")(event) && !isPressable(event), run: nextSeries,
+    match: (event) => named("Enter")(event) && !isPressable(event), run: finishSeries,
   },
   {
     label: "search", keys: "/", group: "Move", match: (event) => event.key === "/" && !event.ctrlKey && !event.metaKey,

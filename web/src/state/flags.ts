@@ -1,22 +1,15 @@
 /** Images to come back to: a person's marks, kept by this browser for each project; no decision. */
 
 import { signal } from "@preact/signals";
+import { readKept, writeKept } from "../lib/kept";
 
 const KEY = "weft-flags";
 export const flagged = signal<ReadonlySet<string>>(new Set());
 let folder = "";
 
-function readAll(): Record<string, string[]> {
-  try {
-    return JSON.parse(localStorage.getItem(KEY) ?? "{}") as Record<string, string[]>;
-  } catch {
-    return {};
-  }
-}
-
 export function openFlags(projectFolder: string): void {
   folder = projectFolder;
-  flagged.value = new Set(readAll()[folder] ?? []);
+  flagged.value = readKept(KEY, folder);
 }
 
 /** Flag an image, or take its flag away; true if it has one now. */
@@ -24,6 +17,6 @@ export function toggleFlag(name: string): boolean {
   const next = new Set(flagged.value);
   if (!next.delete(name)) next.add(name);
   flagged.value = next;
-  localStorage.setItem(KEY, JSON.stringify({ ...readAll(), [folder]: [...next] }));
+  writeKept(KEY, folder, next);
   return next.has(name);
 }

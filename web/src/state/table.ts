@@ -11,6 +11,8 @@ export type Verb = (typeof VERBS)[number];
 
 export const KEEP = 1;
 export const DROP = 2;
+/** What images without a series are called together. */
+export const NO_SERIES = "no series";
 
 /** A reason that begins so was given by a rule, not by a person. */
 export const RULE_PREFIX = "rule: ";
