@@ -106,6 +106,35 @@ def test_relion_gets_the_ctf_that_the_series_settled_on(project: Project) -> Non
     assert wanted != pytest.approx(own, abs=1)
 
 
+def test_single_images_get_the_ctf_that_their_series_settled_on(project: Project) -> None:
+    both = read_series(project.out)
+    shared = share_ctf(both[0], project.records())
+    assert shared is not None
+    write_series_ctf(project.out, shared, "stamp")
+    assert weft(project, "export", "star") == 0
+    table = starfile.read(project.out / "star" / "micrographs_ctf.star")["micrographs"]
+    found = dict(zip(table["rlnMicrographName"].map(lambda name: Path(name).stem), table["rlnDefocusU"], strict=True))
+    own = {name: r.ctf.to_fit().defocus_u_A for name, r in project.records().items() if r.ctf}
+    wanted = own | {image.movie: image.defocus_u_A for image in shared.images}
+    assert found == pytest.approx(wanted, abs=1e-3)
+    assert found != pytest.approx(own, abs=1)
+
+
+def test_a_failed_single_image_takes_the_defocus_of_its_neighbours_in_angle(project: Project) -> None:
+    name = movie_of(2, 4, 6.0)  # the highest tilt, whose only neighbour is the one at 3°
+    record = read_record(project.path("record", name))
+    assert record is not None
+    nan = float("nan")
+    ctf = CtfFacts(
+        fit=a_fit(defocus_u_A=nan, defocus_v_A=nan, resolution_A=None).to_json(), verdict="failed", reason="no rings"
+    )
+    write_record(project.path("record", name), record.model_copy(update={"ctf": ctf}))
+    weft(project, "export", "star")
+    table = starfile.read(project.out / "star" / "micrographs_ctf.star")["micrographs"]
+    found = dict(zip(table["rlnMicrographName"].map(lambda name: Path(name).stem), table["rlnDefocusU"], strict=True))
+    assert found[name] == pytest.approx(found[movie_of(2, 1, 3.0)] - 150, abs=1)
+
+
 def test_relion_is_refused_without_an_exposure(tmp_path: Path, capsys: Capture) -> None:
     project = make_processed(Made(tmp_path, exposure_e_A2=0))
     weft(project, "import", "-q")

@@ -7,12 +7,23 @@ from pathlib import Path
 
 from weft.errors import MissingError
 from weft.export.motionstar import accumulated_px
-from weft.export.relion import ctf_columns, ctf_image_columns, motion_facts, relative_to, write_motion
+from weft.export.relion import (
+    ctf_columns,
+    ctf_image_columns,
+    motion_facts,
+    relative_to,
+    shared_ctf,
+    write_motion,
+)
 from weft.io.star import Block, Loop, write_star
+from weft.series.neighbours import ImageCtf
+from weft.series.store import read_series
 from weft.state.project import Project
 from weft.state.record import Record
 
 __all__ = ["write_images_star"]
+
+_APART_DEG = 1e6  # between series, so that a failed fit finds its neighbours in its own
 
 
 def write_images_star(project: Project, root: Path, *, names: Collection[str] | None = None) -> Path:
@@ -83,4 +94,21 @@ def _columns(project: Project, root: Path, records: list[Record]) -> dict[str, l
             "rlnAccumMotionEarly": [f"{early:.6f}" for _, early, _ in lengths],
             "rlnAccumMotionLate": [f"{late:.6f}" for _, _, late in lengths],
         }
-    return columns | ctf_image_columns(project, records, project.out / "star", root) | ctf_columns(records)
+    columns |= ctf_image_columns(project, records, project.out / "star", root)
+    places, shared = _of_series(project, records)
+    return columns | ctf_columns(records, angles=places, shared=shared)
+
+
+def _of_series(project: Project, records: list[Record]) -> tuple[list[float], dict[str, ImageCtf]]:
+    """Return each image's place among its neighbours, and what the series say of the images' CTFs.
+
+    An image of a series stands at its tilt, one without a series at its row; series lie far from each other.
+    """
+    by_name = {record.name: record for record in records}
+    places: dict[str, float] = {}
+    shared: dict[str, ImageCtf] = {}
+    for number, series in enumerate(read_series(project.out), start=1):
+        tilts = {tilt.movie: tilt.tilt_deg for tilt in series.tilts if tilt.movie in by_name}
+        places |= {name: number * _APART_DEG + tilt_deg for name, tilt_deg in tilts.items() if name is not None}
+        shared |= shared_ctf(project, series, [by_name[name] for name in tilts if name is not None])
+    return [places.get(record.name, float(row)) for row, record in enumerate(records)], shared
