@@ -6,16 +6,15 @@ import ctypes
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
+from weft.engine.memory import SHARE_OF_MEMORY, free_memory_bytes
 from weft.errors import MachineError
 from weft.settings.schema import ComputeSettings
 
-__all__ = ["Engine", "make_engine"]
+__all__ = ["Engine", "is_out_of_memory", "make_engine", "name_of", "onto_cpu"]
 
-_SHARE_OF_MEMORY = 0.6  # of what is free may be planned with; the rest is for decoders, Python and other programs
 _LEAST_MEMORY = 1 << 30
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _REUSED_BYTES = 1 << 30
@@ -59,10 +58,30 @@ def make_engine(settings: ComputeSettings) -> Engine:
     torch.set_num_threads(threads)
     _reuse_memory()
     if settings.memory_GB == "auto":
-        memory = max(_LEAST_MEMORY, int(_free_bytes(device) * _SHARE_OF_MEMORY))
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory_bytes()
+        memory = max(_LEAST_MEMORY, int(free * SHARE_OF_MEMORY))
     else:
         memory = int(settings.memory_GB * 1e9)
     return Engine(device, threads, memory)
+
+
+def onto_cpu(engine: Engine) -> Engine:
+    """Return the same on the CPU, with the memory that is free there; what torch keeps of the GPU's is given back."""
+    if engine.device.type == "cuda" and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return Engine(torch.device("cpu"), engine.threads, max(_LEAST_MEMORY, int(free_memory_bytes() * SHARE_OF_MEMORY)))
+
+
+def name_of(device: torch.device) -> str:
+    """Return what people call the device."""
+    return "CPU" if device.type == "cpu" else torch.cuda.get_device_name(device)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error means that memory was short, on whatever device: torch raises a RuntimeError on the CPU."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
 
 
 def _reuse_memory() -> None:
@@ -94,15 +113,3 @@ def _device(name: str) -> torch.device:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _free_bytes(device: torch.device) -> int:
-    """Return the memory that is free now; 4 GB where the system does not tell."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 4_000_000_000
-    facts = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith("kB")}
-    return facts.get("MemAvailable", 4_000_000_000)

@@ -241,11 +241,10 @@ class _Run:
                 self.log.emit("item_failed", item=item.name, message=item.reasons[0])
         self.failed_before = len(self.failed)
         if todo:
-            workers, threads = plan_workers(self.project.settings.compute, len(todo))
-            compute = self.project.settings.compute.model_copy(update={"workers": workers, "threads": threads})
+            compute = plan_workers(self.project.settings.compute, len(todo))
             pool = Pool(work_movie, compute)
             try:
-                pool.start(workers)
+                pool.start(int(compute.workers))
                 self._work_through(pool, todo)
             finally:
                 pool.close(now=self.stop.asked > 1)

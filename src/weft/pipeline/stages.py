@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from weft import __version__
 from weft.ctf import estimate_ctf
-from weft.engine.device import Engine, make_engine
+from weft.engine.device import Engine, is_out_of_memory, make_engine, name_of, onto_cpu
 from weft.errors import ItemFailed, MachineError, WeftError
 from weft.fiducials import segment
 from weft.fields import CtfFit, MotionField
@@ -81,7 +81,9 @@ def process_movie(job: Job, engine: Engine, report: Report) -> Record:
             work.run(stage)
         except MachineError:
             raise
-        except (WeftError, MemoryError) as error:
+        except Exception as error:
+            if not (isinstance(error, WeftError) or is_out_of_memory(error)):
+                raise
             work.fail(stage, _sentence(job, stage, error))
             break
     outputs.write_warp_xml(job.out, work.record, job.settings)
@@ -90,7 +92,7 @@ def process_movie(job: Job, engine: Engine, report: Report) -> Record:
 
 
 def _sentence(job: Job, stage: str, error: Exception) -> str:
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return (
             f"{job.item.name}: not enough memory for the {stage} stage; "
             "set compute.workers lower or compute.memory_GB to what is free"
@@ -133,6 +135,7 @@ class _Work:
         self._field: MotionField | None = None
         self._average: NDArray[np.float32] | None = None
         self._fit: CtfFit | None = None
+        self._device_note = ""
         self._record = record
 
     @property
@@ -146,10 +149,16 @@ class _Work:
         before = self._seconds()
         if self._record is None:
             self._record = Record(name=self._job.item.name, movie=self._movie_facts())
-        parts, files = getattr(self, f"_run_{stage}")()
+        try:
+            parts, files = getattr(self, f"_run_{stage}")()
+        except Exception as error:
+            if self._engine.device.type == "cpu" or not is_out_of_memory(error):
+                raise
+            self._leave_device()
+            parts, files = getattr(self, f"_run_{stage}")()
         inputs = self._job.item.inputs[stage]
         done = Stage(key=key_of(stage=stage, inputs=inputs), inputs=inputs, files=files)
-        update = {"stages": {**self.record.stages, stage: done}, "versions": _versions(), **parts}
+        update = {"stages": {**self.record.stages, stage: done}, "versions": self._versions(), **parts}
         self._record = self.record.model_copy(update=update)
         self._report(stage, self._seconds() - before)
 
@@ -161,7 +170,17 @@ class _Work:
         )
         if self._record is None:
             self._record = Record(name=self._job.item.name, movie=self._unread_facts())
-        self._record = self._record.model_copy(update={"failure": failure, "versions": _versions()})
+        self._record = self._record.model_copy(update={"failure": failure, "versions": self._versions()})
+
+    def _leave_device(self) -> None:
+        """Go on with this movie on the CPU: the GPU's memory is too small for it."""
+        self._engine = onto_cpu(self._engine)
+        self._binned = None
+        self._device_note = " (the GPU's memory was too small)"
+
+    def _versions(self) -> dict[str, str]:
+        """Return what the results were made with."""
+        return {**_versions(), "device": f"{name_of(self._engine.device)}{self._device_note}"}
 
     def _run_motion(self) -> tuple[dict[str, Any], list[str]]:
         settings = self._job.settings

@@ -1,14 +1,17 @@
 """Workers: processes that take one movie at a time.
 
 A worker is a fresh process (`spawn`), so that a crash or a kill by the kernel costs one movie, not the run. It dies
-with its parent. With one worker on the CPU the run's own process works.
+with its parent.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib.util
 import multiprocessing as mp
 import os
+import re
 import signal
 import threading
 import time
@@ -20,13 +23,15 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
+from weft.engine.memory import SHARE_OF_MEMORY, free_memory_bytes
 from weft.errors import MachineError
 from weft.settings.schema import ComputeSettings
 from weft.state.locks import beating, claim
 
-__all__ = ["Pool", "Work", "do_job", "plan_workers", "visible_gpus"]
+__all__ = ["Pool", "Work", "do_job", "plan_workers", "usable_gpus", "visible_gpus"]
 
 _GB_PER_WORKER = 3.0
+_LEAST_GB = 1.0
 
 
 class Work(Protocol):
@@ -36,23 +41,28 @@ class Work(Protocol):
         """Do one job."""
 
 
-def plan_workers(compute: ComputeSettings, jobs: int) -> tuple[int, int]:
-    """Return how many workers to start and how many threads each gets.
+def plan_workers(compute: ComputeSettings, jobs: int) -> ComputeSettings:
+    """Return the settings with workers and threads as numbers and, on the CPU, the memory that each worker may use.
 
     Notes
     -----
     On the CPU one thread per worker is best as long as memory (3 GB each, or `memory_GB`) allows; GPUs get one
-    worker each.
+    worker each. Workers share what is free.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    free_GB = free_memory_bytes() / 1e9
     need = _GB_PER_WORKER if compute.memory_GB == "auto" else float(compute.memory_GB)
-    fitting = max(1, int(_free_memory_GB() / need))
-    gpus = visible_gpus() if compute.device == "auto" else []
+    fitting = max(1, int(free_GB / need))
+    gpus = usable_gpus() if compute.device == "auto" else []
     fitting = min(fitting, len(gpus)) if gpus else fitting
     workers = min(cores, fitting) if compute.workers == "auto" else compute.workers
     workers = max(1, min(workers, jobs))
-    threads = max(1, cores // workers) if compute.threads == "auto" else compute.threads
-    return workers, threads
+    planned: dict[str, Any] = {"workers": workers}
+    if compute.threads == "auto":
+        planned["threads"] = max(1, cores // workers)
+    if compute.memory_GB == "auto" and not gpus and not compute.device.startswith("cuda"):
+        planned["memory_GB"] = max(_LEAST_GB, SHARE_OF_MEMORY * free_GB / workers)
+    return compute.model_copy(update=planned)
 
 
 @dataclass
@@ -136,7 +146,7 @@ class Pool:
 
     def _start_one(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        gpus = visible_gpus() if self._compute.device == "auto" else []
+        gpus = usable_gpus() if self._compute.device == "auto" else []
         gpu = gpus[self._started % len(gpus)] if gpus else None
         self._started += 1
         arguments = (theirs, self._work, self._compute, os.getpid())
@@ -240,14 +250,19 @@ def visible_gpus() -> list[str]:
         return []
 
 
-def _free_memory_GB() -> float:
-    """Return the memory that is free, within the limits of a control group."""
-    free = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 1e9]
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = [int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) / 1e6]
-    with contextlib.suppress(OSError, ValueError):
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
-        free.append((limit - used) / 1e9)
-    return min(free)
+def usable_gpus() -> list[str]:
+    """Return those of `visible_gpus` that the installed torch can use: none where it is a build for the CPU."""
+    return visible_gpus() if torch_has_cuda() else []
+
+
+@functools.cache
+def torch_has_cuda() -> bool:
+    """Tell whether the installed torch is a build for NVIDIA devices, without loading it."""
+    found = importlib.util.find_spec("torch")
+    if found is None or found.origin is None:
+        return False
+    try:
+        text = Path(found.origin).with_name("version.py").read_text(encoding="utf-8")
+    except OSError:
+        return True  # then the worker finds out
+    return re.search(r"^cuda\b[^=]*= *None", text, re.MULTILINE) is None
