@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from weft.check.finding import Finding, Input
+from weft.check.finding import Finding, Input, listed
+from weft.check.gain_names import looks_like_gain, named_gains, sampled_mdocs
 from weft.errors import WeftError
 from weft.movie.gain import load_correction
 from weft.movie.open import MovieInfo
 
 __all__ = ["check_gains"]
 
-_GAIN_NAME = re.compile(r"gain|flat", re.IGNORECASE)
-_GAIN_ENDINGS = {".gain", ".dm4", ".mrc", ".tif", ".tiff"}
-_PLACES = ("*", "gain/*", "frames/*")
+_PLACES = (".", "gain", "frames")  # besides the movies' own folders and those above them
+_MOST_FOLDERS = 20
 
 
 def check_gains(given: Input) -> Iterator[Finding]:
@@ -32,6 +31,7 @@ def check_gains(given: Input) -> Iterator[Finding]:
             )  # fmt: skip
     if missing or not given.movies:
         return
+    yield from _among_movies(given)
     if settings.gain is None:
         yield from _unused(given)
     if settings.gain is None and settings.defects is None:
@@ -79,17 +79,54 @@ def _rows(given: Input) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def _among_movies(given: Input) -> Iterator[Finding]:
+    """Tell of single images among movies that are called as gain references are."""
+    if max(info.frames for info in given.movies.values()) == 1:
+        return
+    names = [name for name, info in given.movies.items() if info.frames == 1 and looks_like_gain(info.path)]
+    if names:
+        yield Finding(
+            "warning", "gain_among_movies", f"{listed(names)} looks like a gain reference, but input.movies counts it as a movie",
+            "narrow input.movies, or leave it out with `weft drop`", names[0],
+        )  # fmt: skip
+
+
 def _unused(given: Input) -> Iterator[Finding]:
-    """Tell of a gain reference that lies there and is not used."""
+    """Tell of a gain reference that is not used: one that the mdocs name, or that is called like one."""
+    folder = given.project.folder
+    named = _named(given)
+    wanted = {name.lower() for name in named}
+    path = next((one for one in _candidates(given) if one.name.lower() in wanted and one.is_file()), None)
+    what = "is the gain reference that the mdocs name"
+    if path is None:
+        path = next((one for one in _candidates(given) if looks_like_gain(one) and one.is_file()), None)
+        what = "looks like a gain reference"
+    if path is not None:
+        shown = path.relative_to(folder) if path.is_relative_to(folder) else path
+        yield Finding(
+            "warning", "gain_unused", f"{shown} {what}, but input.gain is not set",
+            f"`weft config set input.gain {shown}` if the movies are not corrected yet", "input.gain",
+        )  # fmt: skip
+    elif named:
+        yield Finding(
+            "warning", "gain_absent", f"the mdocs name {listed(named)} as gain reference, which is not here",
+            "copy it beside the movies and set input.gain if the movies are not corrected yet", "input.gain",
+        )  # fmt: skip
+
+
+def _named(given: Input) -> list[str]:
+    """Return the gain references that the mdocs of series or movies name."""
+    beside = [info.path.with_name(f"{info.path.name}.mdoc") for info in given.movies.values()]
+    return named_gains([*sampled_mdocs(given.mdocs), *sampled_mdocs(beside)])
+
+
+def _candidates(given: Input) -> Iterator[Path]:
+    """Yield what may be a gain reference: in the project, beside the movies and in the folder above these."""
     folder = given.project.folder
     movies = {path for paths in given.found.values() for path in paths}
-    for pattern in _PLACES:
-        for path in sorted(folder.glob(pattern)):
-            is_gain = _GAIN_NAME.search(path.name) and path.suffix.lower() in _GAIN_ENDINGS and path.is_file()
-            if is_gain and path not in movies and not path.is_relative_to(given.project.out):
-                shown = path.relative_to(folder)
-                yield Finding(
-                    "warning", "gain_unused", f"{shown} looks like a gain reference, but input.gain is not set",
-                    f"`weft config set input.gain {shown}` if the movies are not corrected yet", "input.gain",
-                )  # fmt: skip
-                return
+    homes = sorted({path.parent for path in movies})[:_MOST_FOLDERS]
+    above = [home.parent for home in homes if home != folder]
+    for place in dict.fromkeys([*(folder / name for name in _PLACES), *homes, *above]):
+        for path in sorted(place.glob("*")):
+            if path not in movies and not path.is_relative_to(given.project.out):
+                yield path

@@ -6,11 +6,12 @@ import glob
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from weft.check.gain_names import is_gain_by_ending, looks_like_gain, named_gains, sampled_mdocs
 from weft.cli.output import counted
 from weft.errors import WeftError
 from weft.io.sniff import recognise
@@ -27,8 +28,6 @@ MOST_GAINS = 30  # more files with such a name are movies
 SAMPLES = 3  # files of a group that are opened: first, middle, last
 _MADE_BY_US = {"weft", "truth"}
 _NO_IMAGE = {".mdoc", ".xml", ".txt", ".json", ".toml", ".star", ".log", ".pdf", ".png", ".jpg", ".py", ".csv", ".md"}
-_GAIN_NAME = re.compile(r"gain|flat", re.IGNORECASE)
-_GAIN_ENDINGS = (".gain", ".dm4", ".dm3")
 _MDOC_LINE = re.compile(r"^\s*(Voltage|PixelSpacing|ExposureDose)\s*=\s*(\S+)", re.MULTILINE)
 _UNLIKELY_PIXEL_A = 1.0  # programs write 1 when they do not know
 
@@ -84,7 +83,9 @@ def look_at(folder: Path, given: Mapping[str, Any]) -> Look:
         Keys of ``[input]`` that the user has told already; they are not searched for.
     """
     files = list(_files(folder))
-    gains = _gain_files(files)
+    mdocs = sampled_mdocs([path for path in files if path.suffix.lower() == ".mdoc"])
+    named = {name.lower() for name in named_gains(mdocs)}
+    gains = _gain_files(files, named)
     notes = _Notes()
     movies = None
     if "movies" in given:
@@ -103,7 +104,8 @@ def look_at(folder: Path, given: Mapping[str, Any]) -> Look:
     if "mdocs" not in given:
         _find_mdocs(folder, files, notes)
     if "gain" not in given:
-        _find_gain(folder, sorted(gains), movies, notes)
+        told = [path for path in sorted(gains) if path.name.lower() in named]
+        _find_gain(folder, told or sorted(gains), movies, notes)
     return Look(notes.settings, tuple(notes.found), tuple(notes.doubts))
 
 
@@ -235,14 +237,14 @@ def _find_mdocs(folder: Path, files: Sequence[Path], notes: _Notes) -> None:
         )
 
 
-def _gain_files(files: Sequence[Path]) -> set[Path]:
-    """Return the files that are gain references by ending, or by name if they hold one image only."""
-    by_ending = {path for path in files if path.suffix.lower() in _GAIN_ENDINGS}
-    by_name = [path for path in files if _GAIN_NAME.search(path.stem) and path.suffix.lower() not in _NO_IMAGE]
+def _gain_files(files: Sequence[Path], named: Collection[str]) -> set[Path]:
+    """Return the files that are gain references by ending, by the mdocs, or by name if they hold one image only."""
+    certain = {path for path in files if is_gain_by_ending(path) or path.name.lower() in named}
+    by_name = [path for path in files if looks_like_gain(path) and path not in certain]
     if len(by_name) > MOST_GAINS:
-        return by_ending
+        return certain
     groups = {path: _group(path.parent, path.suffix, [path]) for path in by_name}
-    return by_ending | {path for path, group in groups.items() if group is not None and group.frames == 1}
+    return certain | {path for path, group in groups.items() if group is not None and group.frames == 1}
 
 
 def _find_gain(folder: Path, found: Sequence[Path], movies: _Group | None, notes: _Notes) -> None:

@@ -229,6 +229,35 @@ def test_a_missing_gain_and_one_that_is_not_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["CountRef_TS_01_000.mrc", "SuperRef_TS_01_000.mrc", "frames/CountRef_TS_01_000.dm4", "frames/Falcon.gain"]
+)
+def test_a_gain_that_is_not_used_is_known_by_the_names_that_programs_give(tmp_path: Path, name: str) -> None:
+    good(tmp_path)
+    (tmp_path / name).write_bytes(b"content does not matter")
+    assert f"input.gain {name}" in found(tmp_path)["gain_unused"].fix
+
+
+def test_a_gain_that_the_mdoc_of_a_movie_names_is_found_above_the_movies_or_missed(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        movie(tmp_path / "session" / "frames" / f"{name}.mrc")
+    (tmp_path / "session" / "frames" / "a.mrc.mdoc").write_text(
+        "[FrameSet = 0]\nTiltAngle = 0\nGainReference = X:\\refs\\K3_2026.mrc\n"
+    )
+    pattern = {"movies": "session/frames/*.mrc", "raw_pixel_size_A": 1.5}
+    assert (
+        "name K3_2026.mrc as gain reference, which is not here" in found(tmp_path, input=pattern)["gain_absent"].message
+    )
+    write_mrc(tmp_path / "session" / "K3_2026.mrc", np.ones((64, 96), dtype=np.float32), 1.5)
+    assert "session/K3_2026.mrc is the gain" in found(tmp_path, input=pattern)["gain_unused"].message
+
+
+def test_a_gain_that_is_counted_as_a_movie_is_told(tmp_path: Path) -> None:
+    good(tmp_path)
+    movie(tmp_path / "frames" / "CountRef_TS_01_000.mrc", (1, 64, 96))
+    assert "CountRef_TS_01_000 looks like a gain" in found(tmp_path)["gain_among_movies"].message
+
+
+@pytest.mark.parametrize(
     ("stated", "header", "said", "code"),
     [
         (None, 0.0, 1.5, "no_pixel_size"),

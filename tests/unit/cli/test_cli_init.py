@@ -60,6 +60,23 @@ def test_a_gain_among_the_movies_is_left_out_of_their_pattern(tmp_path: Path) ->
     assert look.settings["input"]["gain"] == "gain.mrc"
 
 
+@pytest.mark.parametrize("name", ["CountRef_TS_01_000.mrc", "SuperRef_TS_01_000.mrc"])
+def test_serialems_copy_of_the_gain_is_found(tmp_path: Path, name: str) -> None:
+    for number in range(2):
+        movie(tmp_path / "frames" / f"TS_01_{number:03}.mrcs")
+    gain(tmp_path / "frames" / name)
+    assert look_at(tmp_path, {}).settings["input"]["gain"] == f"frames/{name}"
+
+
+def test_of_several_gains_the_one_that_the_mdocs_name_is_used(tmp_path: Path) -> None:
+    movie(tmp_path / "frames" / "TS_01_000.mrcs")
+    for name in ("CountRef_old.mrc", "CountRef_new.mrc", "reference.mrc"):
+        gain(tmp_path / "frames" / name)
+    assert "gain" not in look_at(tmp_path, {}).settings["input"]
+    (tmp_path / "frames" / "TS_01_000.mrcs.mdoc").write_text("[FrameSet = 0]\nGainReference = D:\\f\\Reference.mrc\n")
+    assert look_at(tmp_path, {}).settings["input"]["gain"] == "frames/reference.mrc"
+
+
 def test_movies_may_be_called_gain(tmp_path: Path) -> None:
     (tmp_path / "frames").mkdir()
     for number in range(2):
