@@ -25,7 +25,7 @@ from weft.series.judgements import write_series_ctf
 from weft.series.neighbours import share_ctf
 from weft.series.store import read_series
 from weft.state.project import Project
-from weft.state.record import CtfFacts
+from weft.state.record import CtfFacts, Record
 from weft.state.records import read_record, write_record
 
 ACQUIRED = [movie_of(1, i, angle) for i, angle in enumerate(ANGLES)]
@@ -266,6 +266,27 @@ def test_settings_for_warptools_come_back_as_ours(project: Project) -> None:
     items = json.loads((project.out / "processed_items.json").read_text())
     assert [item["ProcessingStatus"] for item in items] == [1] * 10
     assert items[0]["CTF"]["Defocus"] == pytest.approx(4, abs=0.2)
+
+
+def test_pixel_sizes_are_those_read_from_the_movies_headers(project: Project) -> None:
+    from weft.settings.warp import read_warp_settings
+
+    assert weft(project, "config", "set", "input.raw_pixel_size_A", "none") == 0
+    first = min(project.records())
+    record = read_record(project.path("record", first))
+    assert record is not None
+    unread = record.movie.model_copy(update={"width": 0, "height": 0, "raw_pixel_size_A": 0.0})
+    write_record(project.path("record", first), Record(name=first, movie=unread))
+    project.path("average", first).unlink()
+    assert weft(project, "export", "warp", "--force") == 0
+    for name in ("warp_frameseries.settings", "warp_tiltseries.settings"):
+        assert read_warp_settings(project.out / name).tables["input"]["raw_pixel_size_A"] == 0.675
+    assert 'Name="DimensionsZ" Value="2814"' in (project.out / "warp_tiltseries.settings").read_text()
+    assert weft(project, "export", "relion", "--force") == 0
+    assert (
+        starfile.read(project.out / "relion" / "tilt_series.star")["rlnMicrographOriginalPixelSize"].tolist()
+        == [0.675] * 2
+    )
 
 
 @pytest.mark.parametrize("hand", [1, -1])

@@ -115,7 +115,8 @@ def write_relion_set(project: Project, written: Sequence[Chosen], options: Relio
     folder = project.out / "relion"
     columns: dict[str, list[str]] = {}
     for chosen in written:
-        record = next(iter(chosen.records.values()))
+        # the first that was read; one that could not be opened has no pixel size
+        record = max(chosen.records.values(), key=lambda one: one.movie.raw_pixel_size_A > 0)
         optics = project.settings.optics
         raw = record.movie.raw_pixel_size_A
         values = {

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.conventions import warp_hand_is_inverted
-from weft.errors import ItemFailed
+from weft.errors import ItemFailed, MissingError
 from weft.export.chosen import Chosen, only_aligned
 from weft.export.relion import ctf_columns, shared_ctf
 from weft.export.tomostar import movie_place
@@ -24,7 +24,7 @@ from weft.io.warpseriesxml import SeriesFacts, WarpTilt, series_xml
 from weft.io.warpxml import is_ours
 from weft.settings.warp import frames_settings_text, series_settings_text
 from weft.state.project import Project
-from weft.state.record import Record
+from weft.state.record import MovieFacts, Record
 
 __all__ = ["FRAMES_SETTINGS", "SERIES_SETTINGS", "write_warp_project", "write_warp_series"]
 
@@ -42,17 +42,32 @@ def write_warp_project(project: Project) -> list[Path]:
     ----------
     project : Project
         With records; nothing else of it changes.
+
+    Raises
+    ------
+    MissingError
+        If no movie has been read yet.
     """
     out, given = project.out, project.settings.input
     records, dropped = project.records(), project.dropped()
+    movie = _one_that_was_read(records)
+    if movie is None:
+        raise MissingError(f"{out / 'records'}: no movie has been read yet; `weft run` does it")
+    raw = movie.raw_pixel_size_A
     pattern = project.folder / given.movies
     data = _from(out, pattern.parent)
     gain = _from(out, project.folder / given.gain) if given.gain else ""
-    frames = frames_settings_text(project.settings, data=data, processing=".", extension=pattern.name, gain=gain)
+    frames = frames_settings_text(
+        project.settings, data=data, processing=".", extension=pattern.name, raw_pixel_size_A=raw, gain=gain
+    )
     files = [out / FRAMES_SETTINGS, out / SERIES_SETTINGS, out / "processed_items.json"]
     write_text(files[0], frames)
     series = series_settings_text(
-        project.settings, data="tomostar", processing=_SERIES_FOLDER, dimensions_px=_dimensions(records)
+        project.settings,
+        data="tomostar",
+        processing=_SERIES_FOLDER,
+        raw_pixel_size_A=raw,
+        dimensions_px=_dimensions(movie),
     )
     write_text(files[1], series)
     items = [_item(record, is_dropped=name in dropped) for name, record in sorted(records.items())]
@@ -126,7 +141,7 @@ def _warp_tilts(project: Project, chosen: Chosen) -> list[WarpTilt]:
 def _series_facts(project: Project, chosen: Chosen, hand: int) -> SeriesFacts:
     optics, record = project.settings.optics, chosen.records[chosen.used[0].movie or ""]
     raw = record.movie.raw_pixel_size_A
-    x, y, z = (side * raw for side in _dimensions(chosen.records))
+    x, y, z = (side * raw for side in _dimensions(record.movie))
     fits = [one.ctf.to_fit() for tilt in chosen.used if (one := chosen.records[tilt.movie or ""]).ctf is not None]
     resolutions = [fit.resolution_A for fit in fits if fit.resolution_A]
     return SeriesFacts(
@@ -142,13 +157,15 @@ def _series_facts(project: Project, chosen: Chosen, hand: int) -> SeriesFacts:
     )
 
 
-def _dimensions(records: Mapping[str, Record]) -> tuple[int, int, int]:
+def _one_that_was_read(records: Mapping[str, Record]) -> MovieFacts | None:
+    """Return a movie with size and pixel size; one that could not be opened has neither."""
+    return next((record.movie for record in records.values() if record.movie.raw_pixel_size_A > 0), None)
+
+
+def _dimensions(movie: MovieFacts) -> tuple[int, int, int]:
     """Return a tomogram's size in unbinned pixels, even."""
-    record = next(iter(records.values()), None)
-    if record is None:
-        return 4096, 4096, 1000
-    depth = _THICKNESS_A / record.movie.raw_pixel_size_A
-    return tuple(2 * round(side / 2) for side in (record.movie.width, record.movie.height, depth))  # type: ignore[return-value]
+    depth = _THICKNESS_A / movie.raw_pixel_size_A
+    return tuple(2 * round(side / 2) for side in (movie.width, movie.height, depth))  # type: ignore[return-value]
 
 
 def _item(record: Record, *, is_dropped: bool) -> dict[str, Any]:

@@ -84,7 +84,9 @@ def read_warp_settings(path: Path) -> WarpSettings:
     return WarpSettings({name: table for name, table in tables.items() if table}, tuple(notes))
 
 
-def frames_settings_text(settings: Settings, *, data: str, processing: str, extension: str, gain: str) -> str:
+def frames_settings_text(
+    settings: Settings, *, data: str, processing: str, extension: str, raw_pixel_size_A: float, gain: str
+) -> str:
     """Return settings of frame series for WarpTools.
 
     Parameters
@@ -95,12 +97,14 @@ def frames_settings_text(settings: Settings, *, data: str, processing: str, exte
         Folders of movies and results, relative to the file.
     extension : str
         Such as ``*.mrc``.
+    raw_pixel_size_A : float
+        Of the movies as they were read.
     gain : str
         Path of the gain reference, relative to the file; empty without.
     """
     given = settings.input
     groups = {
-        "Import": _import_group(settings, data=data, processing=processing, extension=extension)
+        "Import": _import_group(settings, raw_pixel_size_A, data=data, processing=processing, extension=extension)
         | {
             "GainPath": gain, "CorrectGain": bool(gain), "GainFlipX": given.gain_flip_x, "GainFlipY": given.gain_flip_y,
             "GainTranspose": given.gain_transpose, "DefectsPath": given.defects or "", "CorrectDefects": given.defects is not None,
@@ -129,10 +133,12 @@ def frames_settings_text(settings: Settings, *, data: str, processing: str, exte
     return _text(switches, groups)
 
 
-def series_settings_text(settings: Settings, *, data: str, processing: str, dimensions_px: tuple[int, int, int]) -> str:
+def series_settings_text(
+    settings: Settings, *, data: str, processing: str, raw_pixel_size_A: float, dimensions_px: tuple[int, int, int]
+) -> str:
     """Return settings of tilt series for WarpTools; the dimensions are the tomogram's in unbinned pixels."""
     groups = {
-        "Import": _import_group(settings, data=data, processing=processing, extension="*.tomostar"),
+        "Import": _import_group(settings, raw_pixel_size_A, data=data, processing=processing, extension="*.tomostar"),
         "Tomo": dict(zip(("DimensionsX", "DimensionsY", "DimensionsZ"), dimensions_px, strict=True)),
     }
     return _text({}, groups)
@@ -280,13 +286,15 @@ def _portable(path: str) -> str:
     return PureWindowsPath(path).as_posix() if "\\" in path else path
 
 
-def _import_group(settings: Settings, *, data: str, processing: str, extension: str) -> dict[str, Any]:
+def _import_group(
+    settings: Settings, raw_pixel_size_A: float, *, data: str, processing: str, extension: str
+) -> dict[str, Any]:
     given = settings.input
     return {
         "DataFolder": data,
         "ProcessingFolder": processing,
         "Extension": extension,
-        "PixelSize": given.raw_pixel_size_A or 1.0,
+        "PixelSize": raw_pixel_size_A,
         "BinTimes": given.bin,
         "DosePerAngstromFrame": 0 - (given.exposure_e_A2 or 0),
         "EERGroupFrames": given.eer_frames_per_fraction or -(given.eer_fractions or 40),
