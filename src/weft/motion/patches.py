@@ -252,8 +252,8 @@ class Strips:
         """Set patches' means to 0 in place: what a mean adds is the window's own spectrum."""
         flat = self._flat[torch.from_numpy(kinds).to(spectra.device), None]
         means, columns, above = spectra[..., :1, :1].clone(), flat.shape[-1], flat.shape[-2] // 2
-        spectra[..., : above + 1, :columns] -= means * flat[..., : above + 1, :]
-        spectra[..., spectra.shape[-2] - above :, :columns] -= means * flat[..., above + 1 :, :]
+        spectra[..., : above + 1, :columns].addcmul_(means, flat[..., : above + 1, :], value=-1)
+        spectra[..., spectra.shape[-2] - above :, :columns].addcmul_(means, flat[..., above + 1 :, :], value=-1)
 
     def _powers(self, aligned: Tensor) -> Tensor:
         """Return what `Patches` holds as such, some rows at a time, so that a CPU's cache holds them."""

@@ -254,17 +254,16 @@ def _bridge_edges(image: Image, shape: tuple[int, int]) -> None:
     """Fill an image beyond a frame of `shape` in place: the frame continued, blended between its opposite edges."""
     h, w = shape
     if image.shape[1] > w:
-        image[:h, w:] = _bridge(image[:h, :w], image.shape[1] - w, axis=1)
+        after, before, ramp = _mirrored(w, image.shape[1] - w)
+        image[:h, w:] = (1 - ramp) * image[:h, after] + ramp * image[:h, before]
     if image.shape[0] > h:
-        image[h:] = _bridge(image[:h], image.shape[0] - h, axis=0)
+        after, before, ramp = _mirrored(h, image.shape[0] - h)
+        image[h:] = (1 - ramp[:, None]) * image[after] + ramp[:, None] * image[before]
 
 
-def _bridge(frame: Image, length: int, *, axis: int) -> Image:
-    """Return rows or columns that lead from the last one of a frame to its first: both mirror images, blended."""
-    side = frame.shape[axis]
-    after = side - 1 - np.arange(length) % side  # mirror of the last ones
-    before = (length - 1 - np.arange(length)) % side  # mirror of the first ones
+def _mirrored(side: int, length: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Image]:
+    """Return the mirror images, beyond the last line, of the last and of the first ones, and the latter's share."""
+    after = side - 1 - np.arange(length) % side
+    before = (length - 1 - np.arange(length)) % side
     s = (np.arange(length, dtype=np.float32) + 1) / (length + 1)
-    ramp = (0.5 - 0.5 * np.cos(np.pi * s)).astype(np.float32)
-    ramp = ramp[:, None] if axis == 0 else ramp
-    return np.asarray((1 - ramp) * np.take(frame, after, axis) + ramp * np.take(frame, before, axis), dtype=np.float32)
+    return after, before, (0.5 - 0.5 * np.cos(np.pi * s)).astype(np.float32)
