@@ -14,6 +14,7 @@ from weft.check.mdocs import check_mdocs
 from weft.check.names import check_names
 from weft.check.pixels import check_pixels
 from weft.check.space import check_space
+from weft.check.stacks import check_stacks
 from weft.errors import SettingsError, WeftError
 from weft.movie.open import MovieInfo, header_settings, open_movie
 from weft.series.match import SeriesFound, build_series
@@ -48,7 +49,7 @@ def check_project(project: Project, *, names: Collection[str] | None = None) -> 
         except SettingsError as error:
             findings.append(Finding("error", "series_pattern", str(error), where="series.pattern", stops="input"))
     given = Input(project, found, movies, faults, mdocs, series)
-    for check in (check_names, check_mdocs, check_gains, check_pixels, check_space):
+    for check in (check_names, check_stacks, check_mdocs, check_gains, check_pixels, check_space):
         findings += check(given)
     return sorted(findings, key=lambda one: LEVELS.index(one.level))
 

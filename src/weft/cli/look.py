@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from weft.check.finding import listed
 from weft.check.gain_names import is_gain_by_ending, looks_like_gain, named_gains, sampled_mdocs
+from weft.check.stacks import HOW_TO_SPLIT, is_tilt_stack, may_be_stack, mdocs_by_stem
 from weft.cli.output import counted
 from weft.errors import WeftError
 from weft.io.sniff import recognise
@@ -24,6 +26,7 @@ __all__ = ["Look", "look_at"]
 
 DEEPEST = 4
 MOST_FILES = 200_000
+MOST_STACKS = 200  # that are opened
 MOST_GAINS = 30  # more files with such a name are movies
 SAMPLES = 3  # files of a group that are opened: first, middle, last
 _MADE_BY_US = {"weft", "truth"}
@@ -88,18 +91,23 @@ def look_at(folder: Path, given: Mapping[str, Any]) -> Look:
     gains = _gain_files(files, named)
     notes = _Notes()
     movies = None
+    stacks = _tilt_stacks(files)
     if "movies" in given:
         names = glob.glob(str(given["movies"]), root_dir=folder, recursive=True)  # noqa: PTH207 (absolute ones, too)
         paths = [folder / name for name in sorted(names)]
         movies = _group(folder, "", paths) if paths else None
     else:
-        movies = _find_movies(folder, [path for path in files if path not in gains], notes)
-    if movies is None:
+        movies = _find_movies(folder, [path for path in files if path not in gains and path not in stacks], notes)
+    if stacks:
+        _tell_stacks(
+            folder, stacks, notes, pattern=str(given.get("movies") or notes.settings["input"].get("movies", ""))
+        )
+    elif movies is None:
         notes.doubts.append(
             "no movies were found (MRC, TIFF or EER with several frames); say where they are: "
             "`weft config set input.movies 'FOLDER/*.mrc'`"
         )
-    else:
+    if movies is not None:
         _describe_movies(movies, given, notes)
     if "mdocs" not in given:
         _find_mdocs(folder, files, notes)
@@ -124,6 +132,25 @@ def _files(folder: Path) -> Iterator[Path]:
             if count > MOST_FILES:
                 return
             yield Path(place) / name
+
+
+def _tilt_stacks(files: Sequence[Path]) -> list[Path]:
+    """Return the files that hold a tilt series."""
+    mdocs = mdocs_by_stem(path for path in files if path.suffix.lower() == ".mdoc")
+    likely = [path for path in files if may_be_stack(path, mdocs)][:MOST_STACKS]
+    opened = [(path, _group(path.parent, path.suffix, [path])) for path in likely]
+    return [path for path, group in opened if group is not None and is_tilt_stack(path, group.frames, mdocs)]
+
+
+def _tell_stacks(folder: Path, stacks: Sequence[Path], notes: _Notes, *, pattern: str) -> None:
+    """Note tilt series; those that the movies' pattern takes in would be summed as if they were movies."""
+    taken = {folder / name for name in glob.glob(pattern, root_dir=folder, recursive=True)} if pattern else set()  # noqa: PTH207
+    names = listed([path.name for path in stacks if path in taken or not pattern])
+    if names:
+        what = f'and input.movies = "{pattern}" takes them in' if pattern else "and no movies were found"
+        notes.doubts.append(f"{names}: tilt series, not movies, {what}; {HOW_TO_SPLIT}")
+    else:
+        notes.doubts.append(f"{listed([path.name for path in stacks])}: tilt series, not movies; left alone")
 
 
 def _find_movies(folder: Path, files: Sequence[Path], notes: _Notes) -> _Group | None:

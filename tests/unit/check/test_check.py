@@ -203,6 +203,27 @@ def test_an_mdoc_none_of_whose_movies_is_there_is_an_error(tmp_path: Path) -> No
     assert found(tmp_path)["no_movie_fits"].level == "error"
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [("frames/TS_02.st", None), ("frames/TS_02.ali", None), ("frames/TS_02.mrc", "frames/TS_02.mrc.mdoc"),
+     ("frames/TS_02.mrcs", "mdoc/TS_02.mdoc")],
+)  # fmt: skip
+def test_a_tilt_series_is_not_taken_for_a_movie(tmp_path: Path, file: str, text: str | None) -> None:
+    good(tmp_path)
+    movie(tmp_path / file, (5, 64, 96))
+    if text:
+        (tmp_path / text).write_text("".join(f"[ZValue = {z}]\nTiltAngle = {z}\n" for z in range(5)))
+    one = found(tmp_path, input={"movies": "frames/TS_0*.[msa]*[ctsi]", "raw_pixel_size_A": 1.5})["tilt_stack"]
+    assert one.message.startswith(f"{Path(file).name} is a tilt series")
+    assert "newstack" in one.fix
+
+
+def test_a_movie_whose_mdoc_tells_of_another_number_of_images_is_a_movie(tmp_path: Path) -> None:
+    good(tmp_path)
+    (tmp_path / "frames" / "TS_01_000.mrc.mdoc").write_text("[ZValue = 0]\nTiltAngle = 0\nNumSubFrames = 4\n")
+    assert "tilt_stack" not in found(tmp_path)
+
+
 def test_movies_without_mdoc(tmp_path: Path) -> None:
     good(tmp_path)
     movie(tmp_path / "frames" / "stray.mrc")

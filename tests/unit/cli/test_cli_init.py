@@ -97,6 +97,26 @@ def test_a_folder_per_series_becomes_one_pattern(tmp_path: Path) -> None:
     assert look_at(tmp_path, {}).settings["input"]["movies"] == "raw/*/*.mrc"
 
 
+def test_a_tilt_series_alone_is_not_taken_for_a_movie(tmp_path: Path) -> None:
+    movie(tmp_path / "TS_02.st", frames=5)
+    look = look_at(tmp_path, {})
+    assert "movies" not in look.settings["input"]
+    assert "TS_02.st: tilt series, not movies, and no movies were found; set input.movies" in told(look)
+    assert 'input.movies = "*.st" takes them in' in told(look_at(tmp_path, {"movies": "*.st"}))
+
+
+def test_a_stack_that_its_mdoc_gives_away_is_left_alone_beside_movies(tmp_path: Path) -> None:
+    movie(tmp_path / "TS_01.mrc", frames=3, side=128)
+    (tmp_path / "TS_01.mrc.mdoc").write_text("".join(f"[ZValue = {z}]\nTiltAngle = {z}\n" for z in range(3)))
+    movie(tmp_path / "frames" / "TS_01_000.mrc")
+    look = look_at(tmp_path, {})
+    assert look.settings["input"]["movies"] == "frames/*.mrc"
+    assert "TS_01.mrc: tilt series, not movies; left alone" in told(look)
+    movie(tmp_path / "TS_01_000.mrc")
+    movie(tmp_path / "TS_01_001.mrc")
+    assert "TS_01.mrc: tilt series, not movies, and input.movies" in told(look_at(tmp_path, {}))
+
+
 def test_averages_beside_movies_are_not_taken_for_them(tmp_path: Path) -> None:
     for number in range(5):
         movie(tmp_path / "averages" / f"a_{number}.mrc", frames=1, dtype="float32")
