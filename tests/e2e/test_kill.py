@@ -124,21 +124,54 @@ def test_two_runs_at_once_share_the_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_interrupt_finishes_the_movies_in_hand(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "to_group"), [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGUSR1, True)]
+)
+def test_an_interrupt_finishes_the_movies_in_hand(number: int, to_group: bool, tmp_path: Path) -> None:
+    """Batch systems signal every process of a job: the workers, too."""
     make_project(tmp_path, 12)
     process = subprocess.Popen(
-        [*WEFT, "run", "--json"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+        [*WEFT, "run", "--json"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        start_new_session=True,
+    )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
         if json.loads(line)["event"] == "item_done":
-            process.send_signal(signal.SIGTERM)
+            (os.killpg if to_group else os.kill)(process.pid, number)
             break
-    rest = process.stdout.read()
+    rest = [json.loads(line) for line in process.stdout]
     assert process.wait(120) == 130
-    assert json.loads(rest.splitlines()[-1])["end"] == "interrupted"
+    assert rest[-1]["end"] == "interrupted"
+    assert not [event for event in rest if event["event"] == "item_failed"]
     assert 0 < len(records_of(tmp_path / "weft")) < 12
     assert not list((tmp_path / "weft" / "claims").glob("*.claim"))
+    again = subprocess.run([*WEFT, "run"], cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert len(records_of(tmp_path / "weft")) == 12
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
+def test_what_a_lost_worker_was_to_redo_counts_as_not_done(tmp_path: Path) -> None:
+    make_project(tmp_path, 1)
+    subprocess.run([*WEFT, "run"], cwd=tmp_path, check=True, capture_output=True)
+    process = subprocess.Popen(
+        [*WEFT, "run", "--redo", "--json"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "item_started":
+            for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+                os.kill(int(child), signal.SIGKILL)
+            break
+    process.stdout.read()
+    assert process.wait(120) == 1
+    record = json.loads((tmp_path / "weft/records/m00.json").read_text())
+    assert record["stages"] == {}
+    assert record["motion"] is None
+    assert "compute.workers lower" in record["failure"]["message"]
+    subprocess.run([*WEFT, "retry"], cwd=tmp_path, check=True, capture_output=True)
+    assert json.loads((tmp_path / "weft/records/m00.json").read_text())["failure"] is None
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from weft.pipeline.jobs import Job
 from weft.pipeline.plan import Plan, PlanItem, make_plan, settings_for
 from weft.pipeline.progress import RunLog
 from weft.pipeline.series_pass import judge_series
-from weft.pipeline.workers import Pool, plan_workers
+from weft.pipeline.workers import STOP_SIGNALS, Pool, plan_workers
 from weft.settings.schema import ComputeSettings
 from weft.state.keys import key_of
 from weft.state.locks import beating, claim, holder, is_alive
@@ -208,8 +208,7 @@ def stop_signals() -> Iterator[_Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    names = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])
-    before = {number: signal.signal(number, ask) for number in names}
+    before = {number: signal.signal(number, ask) for number in STOP_SIGNALS}
     try:
         yield stop
     finally:
@@ -293,7 +292,8 @@ class _Run:
         elif kind == "done":
             self._note_failure(item.name, content["failure"])
         elif kind == "died":
-            self._record_failure(item, _death(item, content))
+            if not self.stop.asked:  # what was to stop has stopped; the next run does it
+                self._record_failure(item, _death(item, content))
         else:
             self.log.emit("bug", item=item.name, traceback=content)
             last = content.strip().splitlines()[-1]
@@ -313,7 +313,7 @@ class _Run:
         self._count("item_failed", name, message=sentence)
 
     def _record_failure(self, item: PlanItem, sentence: str) -> None:
-        """Record the failure of an item whose worker could not do so itself."""
+        """Record the failure of an item whose worker could not do so itself, and that its stages are not done."""
         path = self.project.path("record", item.name)
         stage = item.stages[0]
         movie = item.inputs["motion"]["movie"]
@@ -325,7 +325,9 @@ class _Run:
                 raw_pixel_size_A=0.0, size_bytes=0, identity=movie,
             ),
         )  # fmt: skip
-        write_record(path, record.model_copy(update={"failure": failure}))
+        kept = {name: done for name, done in record.stages.items() if name not in item.stages}
+        struck: dict[str, Any] = dict.fromkeys(item.stages)
+        write_record(path, record.model_copy(update={**struck, "stages": kept, "failure": failure}))
         self._note_failure(item.name, sentence)
 
     def _count(self, event: str, name: str, **facts: Any) -> None:

@@ -28,8 +28,9 @@ from weft.errors import MachineError
 from weft.settings.schema import ComputeSettings
 from weft.state.locks import beating, claim
 
-__all__ = ["Pool", "Work", "do_job", "plan_workers", "usable_gpus", "visible_gpus"]
+__all__ = ["STOP_SIGNALS", "Pool", "Work", "do_job", "plan_workers", "usable_gpus", "visible_gpus"]
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []))
 _GB_PER_WORKER = 3.0
 _LEAST_GB = 1.0
 
@@ -135,7 +136,7 @@ class Pool:
             with contextlib.suppress(OSError):
                 worker.pipe.send(None)
             if now:
-                worker.process.terminate()
+                worker.process.kill()
         for worker in self._workers:
             worker.process.join(30)
             if worker.process.is_alive():
@@ -187,7 +188,8 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 def _serve(pipe: Connection, work: Work, compute: ComputeSettings, parent: int) -> None:
     """Work until told to stop or left alone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    for number in STOP_SIGNALS:  # batch systems signal the whole group; the parent decides what that means
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     while True:
         try:

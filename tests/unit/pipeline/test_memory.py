@@ -63,7 +63,8 @@ def test_workers_share_the_memory_that_is_free(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(workers, "free_memory_bytes", lambda: 20 * GB)
     monkeypatch.setattr(workers, "usable_gpus", list)
     two = plan_workers(ComputeSettings(workers=2, threads=1), 10)
-    assert (two.workers, two.threads, two.memory_GB) == (2, 1, pytest.approx(6.0))
+    assert (two.workers, two.threads) == (2, 1)
+    assert two.memory_GB == pytest.approx(6.0)
     assert plan_workers(ComputeSettings(workers=4), 1).memory_GB == pytest.approx(12.0)
     assert plan_workers(ComputeSettings(workers=2, memory_GB=1.5), 10).memory_GB == 1.5
     assert plan_workers(ComputeSettings(device="cuda:1", workers=2), 10).memory_GB == "auto"  # the GPU's, not this
