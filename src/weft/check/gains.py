@@ -7,6 +7,7 @@ from pathlib import Path
 
 from weft.check.finding import Finding, Input, listed
 from weft.check.gain_names import looks_like_gain, named_gains, sampled_mdocs
+from weft.check.rotation import check_rotation
 from weft.errors import WeftError
 from weft.movie.gain import load_correction
 from weft.movie.open import MovieInfo
@@ -37,7 +38,8 @@ def check_gains(given: Input) -> Iterator[Finding]:
     if settings.gain is None and settings.defects is None:
         return
     yield from _fits(given)
-    yield from _rows(given)
+    yield from check_rotation(given)
+    yield from _divided(given)
 
 
 def _fits(given: Input) -> Iterator[Finding]:
@@ -65,17 +67,15 @@ def _fits(given: Input) -> Iterator[Finding]:
         )
 
 
-def _rows(given: Input) -> Iterator[Finding]:
-    """Remind of the flip that a TIFF movie with an MRC gain needs."""
+def _divided(given: Input) -> Iterator[Finding]:
+    """Tell of an EER's gain that others would divide by."""
     settings = given.project.settings.input
-    kinds = {info.format for info in given.movies.values()}
     gain = settings.gain
-    is_mrc = gain is not None and gain.suffix.lower() in {".mrc", ".mrcs"}
-    if "tiff" in kinds and is_mrc and not settings.gain_flip_y:
+    is_eer = any(info.format == "eer" for info in given.movies.values())
+    if is_eer and gain is not None and gain.suffix.lower() != ".gain" and settings.gain_mode == "multiply":
         yield Finding(
-            "warning", "gain_rows",
-            "TIFF rows are turned round on reading, those of an MRC gain are not; without input.gain_flip_y they rarely fit",
-            "try the eight orientations with `weft gain`", "input.gain_flip_y",
+            "warning", "eer_gain", f"RELION divides EER movies by a gain that is no .gain, Weft multiplies them by {gain.name}",
+            "`weft gain` tells from the data which is right; `weft config set input.gain_mode divide` does as RELION", "input.gain_mode",
         )  # fmt: skip
 
 

@@ -314,4 +314,7 @@ def _orient(gain: Path, movies: _Group | None, notes: _Notes) -> None:
         )
         del notes.settings["input"]["gain"]
         return
-    notes.doubts.append("the gain's flips cannot be told from its size; compare with the microscope's notes")
+    notes.doubts.append(
+        "the gain's flips cannot be told from its size; `weft check` compares them with what SerialEM wrote, "
+        "`weft gain` finds them from the movies"
+    )
