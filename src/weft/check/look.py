@@ -18,6 +18,7 @@ from weft.check.stacks import check_stacks
 from weft.errors import SettingsError, WeftError
 from weft.movie.open import MovieInfo, header_settings, open_movie
 from weft.series.match import SeriesFound, build_series
+from weft.settings.doubts import doubts_of
 from weft.settings.schema import InputSettings
 from weft.state.index import Index
 from weft.state.project import Project
@@ -49,6 +50,9 @@ def check_project(project: Project, *, names: Collection[str] | None = None) -> 
         except SettingsError as error:
             findings.append(Finding("error", "series_pattern", str(error), where="series.pattern", stops="input"))
     given = Input(project, found, movies, faults, mdocs, series)
+    for name, sentence in doubts_of(project.settings).items():
+        what, _, fix = sentence.partition("; ")
+        findings.append(Finding("warning", "settings", what, fix, name))
     for check in (check_names, check_stacks, check_mdocs, check_gains, check_pixels, check_space):
         findings += check(given)
     return sorted(findings, key=lambda one: LEVELS.index(one.level))

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from weft.cli.output import document, say, table_text
+from weft.cli.output import document, message, say, table_text
 from weft.cli.verb import DryRun, Here, make_app
 from weft.errors import UsageError
 from weft.settings.describe import KeyInfo, describe_key, describe_settings, iterate_keys, nearest, parse_words
+from weft.settings.doubts import doubts_of
 from weft.settings.explain import shown
-from weft.settings.file import changed_settings, find_settings, with_value
+from weft.settings.file import changed_settings, find_settings, make_settings, with_value
 
 app = make_app(
     "config",
@@ -56,10 +57,18 @@ def set_(
     before, value = _value_in(old, info), _value_in(text, info)
     if not dry_run:
         write_text(file, text)
+    doubts = [
+        sentence
+        for name, sentence in doubts_of(make_settings(tomllib.loads(text))).items()
+        if name.partition(".")[0] == info.table
+    ]
     if call.json:
-        document("config", {"key": key, "before": before, "value": value, "dry_run": dry_run})
-    elif not call.quiet:
+        document("config", {"key": key, "before": before, "value": value, "doubts": doubts, "dry_run": dry_run})
+        return 0
+    if not call.quiet:
         say(f"{key} = {shown(value)} (was {shown(before)}){'; not written' if dry_run else ''}")
+    for sentence in doubts:
+        message(f"warning: {sentence}")
     return 0
 
 

@@ -320,6 +320,15 @@ def test_a_range_beyond_what_the_pixels_hold(tmp_path: Path) -> None:
     assert found(tmp_path, ctf={"range_A": [4.0, 2.0]})["ctf_range"].level == "error"
 
 
+def test_nodes_in_time_without_frames_are_told(tmp_path: Path) -> None:
+    good(tmp_path)
+    one = found(tmp_path, ctf={"grid": "2x2xn"})["settings"]
+    assert (one.level, one.where) == ("warning", "ctf.grid")
+    assert "the n nodes in time are not used" in one.message
+    assert "settings" not in found(tmp_path, ctf={"grid": "2x2x3", "use_movie_sum": False})
+    assert "settings" not in found(tmp_path, ctf={"grid": "2x2x1"})
+
+
 def test_a_binning_factor_in_place_of_the_exponent(tmp_path: Path) -> None:
     good(tmp_path)
     assert "exponent" in found(tmp_path, input={"raw_pixel_size_A": 1.5, "bin": 4.0})["bin"].fix

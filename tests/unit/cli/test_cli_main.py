@@ -235,6 +235,16 @@ def test_config_set_changes_the_file_and_diff_shows_it(project: Path, capsys: py
     assert (project / "weft.toml").read_text() == before
 
 
+def test_config_set_says_what_another_setting_makes_void(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(["config", "set", "ctf.grid", "2x2x3"], capsys)
+    assert code == 0
+    assert "the 3 nodes in time are not used" in err
+    assert 'grid = "2x2x3"' in (project / "weft.toml").read_text()
+    assert "nodes" not in run(["config", "set", "input.bin", "1"], capsys)[2], "only of the table that was changed"
+    _, out, _ = run(["config", "set", "ctf.use_movie_sum", "false", "--json"], capsys)
+    assert json.loads(out)["doubts"] == []
+
+
 def test_config_set_mends_a_wrong_file(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "weft.toml").write_text("[ctf]\nwindow_px = 255\n")
     assert run(["ls"], capsys)[0] == 3
