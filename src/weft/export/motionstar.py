@@ -39,7 +39,7 @@ class MovieMotion:
     binning : float
         Averages' pixel over the raw one.
     exposure_e_A2 : float
-        Per frame.
+        Per frame; EER: per fraction.
     pre_exposure_e_A2 : float
         Before the movie.
     voltage_kV : float
@@ -49,7 +49,7 @@ class MovieMotion:
     gain : str
         Path; empty without.
     eer : tuple of int or None
-        Upsampling and raw frames per fraction.
+        Upsampling as RELION counts it, and raw frames per fraction.
     """
 
     movie: str

@@ -19,6 +19,7 @@ from weft.errors import ItemFailed
 from weft.export.chosen import Chosen
 from weft.export.ctfimage import write_ctf_images
 from weft.export.motionstar import MovieMotion, accumulated_px, motion_blocks
+from weft.export.reading import eer_reading
 from weft.export.tomostar import unknown_exposure
 from weft.fields import CtfFit
 from weft.io.star import Block, Loop, write_star
@@ -44,6 +45,7 @@ __all__ = [
 
 NO_RINGS_A = 25.0  # RELION's worst resolution
 _SAME_A = 0.1
+_UPSAMPLING = {1: 1, 2: 2, 4: 3}  # RELION counts: 3 is the grid of 16K
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +169,8 @@ def motion_facts(
     given, movie = project.settings.input, record.movie
     frames = max(1, movie.frames)
     average = record.average
-    eer = None
-    if movie.format == "eer" and given.eer_frames_per_fraction:
-        eer = ({1: 1, 2: 2, 4: 4}[given.eer_supersampling], given.eer_frames_per_fraction)
+    eer = eer_reading(project, record, exposure_e_A2)
+    share = eer.frames_per_fraction / eer.raw_frames if eer is not None else 1 / frames
     return MovieMotion(
         movie=relative_to(root, project.folder / movie.path),
         width=movie.width,
@@ -177,13 +178,13 @@ def motion_facts(
         frames=frames,
         raw_pixel_size_A=movie.raw_pixel_size_A,
         binning=_binned_pixel_A(record, project.settings) / movie.raw_pixel_size_A,
-        exposure_e_A2=exposure_e_A2 / frames,
+        exposure_e_A2=exposure_e_A2 * share,
         pre_exposure_e_A2=pre_exposure_e_A2,
         voltage_kV=project.settings.optics.voltage_kV,
         first_frame=average.first_frame if average else 0,
         last_frame=average.last_frame if average else -1,
         gain=relative_to(root, project.folder / given.gain) if given.gain else "",
-        eer=eer,
+        eer=(_UPSAMPLING[eer.supersampling], eer.frames_per_fraction) if eer is not None else None,
     )
 
 

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import statistics
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from typing import Any
 from weft.conventions import warp_hand_is_inverted
 from weft.errors import ItemFailed, MissingError
 from weft.export.chosen import Chosen, only_aligned
+from weft.export.reading import eer_reading, input_as_read
 from weft.export.relion import ctf_columns, shared_ctf
 from weft.export.tomostar import movie_place
 from weft.io.atomic import write_bytes, write_text
 from weft.io.warpseriesxml import SeriesFacts, WarpTilt, series_xml
 from weft.io.warpxml import is_ours
-from weft.settings.warp import frames_settings_text, series_settings_text
+from weft.settings.warp import WarpMovie, frames_settings_text, reading_options, series_settings_text
 from weft.state.project import Project
 from weft.state.record import MovieFacts, Record
 
@@ -32,6 +34,7 @@ FRAMES_SETTINGS = "warp_frameseries.settings"
 SERIES_SETTINGS = "warp_tiltseries.settings"
 _SERIES_FOLDER = "warp_tiltseries"
 _THICKNESS_A = 1900.0  # of the tomogram; WarpTools' own tutorials take 1000 unbinned pixels of 1.9 Å
+_SAMPLES = 20  # movies to count raw frames of
 _PROCESSED, _LEFT_OUT = 1, 5
 
 
@@ -48,27 +51,21 @@ def write_warp_project(project: Project) -> list[Path]:
     MissingError
         If no movie has been read yet.
     """
-    out, given = project.out, project.settings.input
-    records, dropped = project.records(), project.dropped()
-    movie = _one_that_was_read(records)
-    if movie is None:
+    out, records, dropped = project.out, project.records(), project.dropped()
+    one = _one_that_was_read(records)
+    if one is None:
         raise MissingError(f"{out / 'records'}: no movie has been read yet; `weft run` does it")
-    raw = movie.raw_pixel_size_A
-    pattern = project.folder / given.movies
-    data = _from(out, pattern.parent)
-    gain = _from(out, project.folder / given.gain) if given.gain else ""
+    settings = project.settings.model_copy(update={"input": input_as_read(project, one)})
+    movie = WarpMovie(one.movie.raw_pixel_size_A, one.movie.format == "eer", *_groups(project, records))
+    pattern = project.folder / settings.input.movies
+    gain = _from(out, project.folder / settings.input.gain) if settings.input.gain else ""
     frames = frames_settings_text(
-        project.settings, data=data, processing=".", extension=pattern.name, raw_pixel_size_A=raw, gain=gain
+        settings, movie, data=_from(out, pattern.parent), processing=".", extension=pattern.name, gain=gain
     )
     files = [out / FRAMES_SETTINGS, out / SERIES_SETTINGS, out / "processed_items.json"]
     write_text(files[0], frames)
-    series = series_settings_text(
-        project.settings,
-        data="tomostar",
-        processing=_SERIES_FOLDER,
-        raw_pixel_size_A=raw,
-        dimensions_px=_dimensions(movie),
-    )
+    size = _dimensions(one.movie, reading_options(settings, movie)["PixelSize"])
+    series = series_settings_text(settings, movie, data="tomostar", processing=_SERIES_FOLDER, dimensions_px=size)
     write_text(files[1], series)
     items = [_item(record, is_dropped=name in dropped) for name, record in sorted(records.items())]
     write_text(files[2], json.dumps(items, indent=1) + "\n")
@@ -141,7 +138,7 @@ def _warp_tilts(project: Project, chosen: Chosen) -> list[WarpTilt]:
 def _series_facts(project: Project, chosen: Chosen, hand: int) -> SeriesFacts:
     optics, record = project.settings.optics, chosen.records[chosen.used[0].movie or ""]
     raw = record.movie.raw_pixel_size_A
-    x, y, z = (side * raw for side in _dimensions(record.movie))
+    x, y, z = (side * raw for side in _dimensions(record.movie, raw))
     fits = [one.ctf.to_fit() for tilt in chosen.used if (one := chosen.records[tilt.movie or ""]).ctf is not None]
     resolutions = [fit.resolution_A for fit in fits if fit.resolution_A]
     return SeriesFacts(
@@ -157,15 +154,33 @@ def _series_facts(project: Project, chosen: Chosen, hand: int) -> SeriesFacts:
     )
 
 
-def _one_that_was_read(records: Mapping[str, Record]) -> MovieFacts | None:
-    """Return a movie with size and pixel size; one that could not be opened has neither."""
-    return next((record.movie for record in records.values() if record.movie.raw_pixel_size_A > 0), None)
+def _one_that_was_read(records: Mapping[str, Record]) -> Record | None:
+    """Return a movie's record with size and pixel size; that of one that could not be opened has neither."""
+    return next((record for record in records.values() if record.movie.raw_pixel_size_A > 0), None)
 
 
-def _dimensions(movie: MovieFacts) -> tuple[int, int, int]:
-    """Return a tomogram's size in unbinned pixels, even."""
-    depth = _THICKNESS_A / movie.raw_pixel_size_A
-    return tuple(2 * round(side / 2) for side in (movie.width, movie.height, depth))  # type: ignore[return-value]
+def _groups(project: Project, records: Mapping[str, Record]) -> tuple[int, int]:
+    """Return how many fractions most movies have, and the raw frames in each where an exposure decided on them.
+
+    Where the number of fractions was given, or is the default, Warp divides by it as we do. By exposure, movies of one
+    exposure rate have groups of one size, but not always the number of them that Warp would divide by.
+    """
+    read = [record for record in records.values() if record.movie.frames]
+    fractions = Counter(record.movie.frames for record in read).most_common(1)[0][0]
+    samples = [
+        found.frames_per_fraction
+        for record in read[:_SAMPLES]
+        if input_as_read(project, record).eer_exposure_per_fraction_e_A2 is not None
+        and (found := eer_reading(project, record, None)) is not None
+    ]
+    return fractions, samples[0] if len(set(samples)) == 1 else 0
+
+
+def _dimensions(movie: MovieFacts, pixel_size_A: float) -> tuple[int, int, int]:
+    """Return a tomogram's size in pixels, even."""
+    scale = movie.raw_pixel_size_A / pixel_size_A
+    sides = movie.width * scale, movie.height * scale, _THICKNESS_A / pixel_size_A
+    return tuple(2 * round(side / 2) for side in sides)  # type: ignore[return-value]
 
 
 def _item(record: Record, *, is_dropped: bool) -> dict[str, Any]:

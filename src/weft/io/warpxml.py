@@ -23,6 +23,7 @@ import numpy as np
 from weft.fields import CtfFit, MotionField
 from weft.io.atomic import write_bytes
 from weft.settings.schema import Settings
+from weft.settings.warp import WarpMovie, reading_options
 
 __all__ = [
     "grid_rows",
@@ -183,9 +184,7 @@ def _common(facts: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     movie, given = facts["movie"], settings.input
     raw = movie["raw_pixel_size_A"]
     return {
-        "PixelSize": raw,
-        "BinTimes": given.bin,
-        "EERGroupFrames": given.eer_frames_per_fraction or -(given.eer_fractions or 0) or 10,
+        **reading_options(settings, WarpMovie(raw, movie.get("format") == "eer", movie["frames"])),
         "GainPath": given.gain or "",
         "GainHash": "",
         "GainFlipX": given.gain_flip_x,

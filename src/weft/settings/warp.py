@@ -20,9 +20,17 @@ from defusedxml.ElementTree import fromstring
 from weft.errors import SettingsError
 from weft.settings.schema import Settings
 
-__all__ = ["WarpSettings", "frames_settings_text", "read_warp_settings", "series_settings_text"]
+__all__ = [
+    "WarpMovie",
+    "WarpSettings",
+    "frames_settings_text",
+    "read_warp_settings",
+    "reading_options",
+    "series_settings_text",
+]
 
 Tables = dict[str, dict[str, Any]]
+_WARP_FRACTIONS = 40  # WarpTools' default
 _BOOLS = {"True": True, "False": False, "true": True, "false": False}
 
 
@@ -84,8 +92,48 @@ def read_warp_settings(path: Path) -> WarpSettings:
     return WarpSettings({name: table for name, table in tables.items() if table}, tuple(notes))
 
 
+@dataclass(frozen=True, slots=True)
+class WarpMovie:
+    """What Warp's options say of the movies beside our settings.
+
+    Parameters
+    ----------
+    raw_pixel_size_A : float
+        As they were read; EER: of the rendered grid.
+    is_eer : bool
+        Whether they are EER.
+    fractions : int
+        Of a movie, where they are EER.
+    frames_per_fraction : int
+        Raw frames in a fraction, where that is known to hold for all of them; else 0.
+    """
+
+    raw_pixel_size_A: float
+    is_eer: bool = False
+    fractions: int = 0
+    frames_per_fraction: int = 0
+
+
+def reading_options(settings: Settings, movie: WarpMovie) -> dict[str, Any]:
+    """Return pixel size, binning and frame groups as Warp counts them.
+
+    Notes
+    -----
+    Warp's pixel size and binning of an EER are those of the sensor's grid, whatever is rendered; a group below 0 is the
+    number of fractions.
+    """
+    given = settings.input
+    finer = given.eer_supersampling if movie.is_eer else 1
+    fractions = movie.fractions if movie.is_eer else given.eer_fractions
+    return {
+        "PixelSize": movie.raw_pixel_size_A * finer,
+        "BinTimes": given.bin - math.log2(finer),
+        "EERGroupFrames": given.eer_frames_per_fraction or movie.frames_per_fraction or -(fractions or _WARP_FRACTIONS),
+    }
+
+
 def frames_settings_text(
-    settings: Settings, *, data: str, processing: str, extension: str, raw_pixel_size_A: float, gain: str
+    settings: Settings, movie: WarpMovie, *, data: str, processing: str, extension: str, gain: str
 ) -> str:
     """Return settings of frame series for WarpTools.
 
@@ -93,18 +141,18 @@ def frames_settings_text(
     ----------
     settings : Settings
         Ours.
+    movie : WarpMovie
+        As the movies were read.
     data, processing : str
         Folders of movies and results, relative to the file.
     extension : str
         Such as ``*.mrc``.
-    raw_pixel_size_A : float
-        Of the movies as they were read.
     gain : str
         Path of the gain reference, relative to the file; empty without.
     """
     given = settings.input
     groups = {
-        "Import": _import_group(settings, raw_pixel_size_A, data=data, processing=processing, extension=extension)
+        "Import": _import_group(settings, movie, data=data, processing=processing, extension=extension)
         | {
             "GainPath": gain, "CorrectGain": bool(gain), "GainFlipX": given.gain_flip_x, "GainFlipY": given.gain_flip_y,
             "GainTranspose": given.gain_transpose, "DefectsPath": given.defects or "", "CorrectDefects": given.defects is not None,
@@ -134,11 +182,11 @@ def frames_settings_text(
 
 
 def series_settings_text(
-    settings: Settings, *, data: str, processing: str, raw_pixel_size_A: float, dimensions_px: tuple[int, int, int]
+    settings: Settings, movie: WarpMovie, *, data: str, processing: str, dimensions_px: tuple[int, int, int]
 ) -> str:
     """Return settings of tilt series for WarpTools; the dimensions are the tomogram's in unbinned pixels."""
     groups = {
-        "Import": _import_group(settings, raw_pixel_size_A, data=data, processing=processing, extension="*.tomostar"),
+        "Import": _import_group(settings, movie, data=data, processing=processing, extension="*.tomostar"),
         "Tomo": dict(zip(("DimensionsX", "DimensionsY", "DimensionsZ"), dimensions_px, strict=True)),
     }
     return _text({}, groups)
@@ -181,7 +229,9 @@ def _input(values: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
     if pixel and along_y and abs(along_y - pixel) > 1e-4 * pixel:
         notes.append(f"pixels of {pixel:g} × {along_y:g} Å: Weft takes {pixel:g} for both")
     binning = _number(values, "Import.BinTimes", "BinTimes")
-    if binning is not None and binning >= 0:
+    if binning is not None and binning < 0 and ".eer" in extension.lower():
+        found |= _finer(binning, pixel)
+    elif binning is not None and binning >= 0:
         found["bin"] = binning
     found |= _exposure(values, notes)
     if _BOOLS.get(values.get("Import.CorrectGain", ""), bool(values.get("Import.GainPath"))) and values.get(
@@ -197,6 +247,13 @@ def _input(values: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
     if values.get("Import.DefectsPath"):
         found["defects"] = _portable(values["Import.DefectsPath"])
     return found
+
+
+def _finer(binning: float, pixel: float | None) -> dict[str, Any]:
+    """Return how an EER is rendered whose averages are finer than its sensor."""
+    supersampling = 2 if binning >= -1 else 4
+    found = {"eer_supersampling": supersampling, "bin": max(0.0, binning + math.log2(supersampling))}
+    return found | ({"raw_pixel_size_A": pixel / supersampling} if pixel else {})
 
 
 def _exposure(values: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
@@ -287,17 +344,14 @@ def _portable(path: str) -> str:
 
 
 def _import_group(
-    settings: Settings, raw_pixel_size_A: float, *, data: str, processing: str, extension: str
+    settings: Settings, movie: WarpMovie, *, data: str, processing: str, extension: str
 ) -> dict[str, Any]:
-    given = settings.input
     return {
         "DataFolder": data,
         "ProcessingFolder": processing,
         "Extension": extension,
-        "PixelSize": raw_pixel_size_A,
-        "BinTimes": given.bin,
-        "DosePerAngstromFrame": 0 - (given.exposure_e_A2 or 0),
-        "EERGroupFrames": given.eer_frames_per_fraction or -(given.eer_fractions or 40),
+        **reading_options(settings, movie),
+        "DosePerAngstromFrame": 0 - (settings.input.exposure_e_A2 or 0),
     }
 
 
