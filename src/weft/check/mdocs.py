@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from weft.check.finding import Finding, Input, listed
+from weft.series.names import nearest_name
 from weft.series.table import TiltSeries
 
 __all__ = ["check_mdocs"]
@@ -31,7 +32,7 @@ def check_mdocs(given: Input) -> Iterator[Finding]:
     for sentence in given.series.warnings:
         yield Finding("warning", "mdoc", sentence, where=_file_in(sentence))
     for series in given.series.series:
-        yield from _movies(series)
+        yield from _movies(series, given.found)
     yield from _axes(given.series.series)
     yield from _warnings(given.series.series)
     yield from _unmatched(given)
@@ -42,21 +43,23 @@ def check_mdocs(given: Input) -> Iterator[Finding]:
         yield Finding("ok", "series", f"{count} tilt series with {tilts} tilts", where=settings.input.mdocs)
 
 
-def _movies(series: TiltSeries) -> Iterator[Finding]:
+def _movies(series: TiltSeries, movies: Collection[str]) -> Iterator[Finding]:
     absent = [tilt for tilt in series.tilts if tilt.movie is None]
     if not absent:
         return
     shown = listed([tilt.file or f"section {tilt.section}" for tilt in absent])
+    near = nearest_name(absent[0].file, movies) if absent[0].file else ""
+    compare = f" (of {len(movies)} movies, {near} has the nearest name)" if near else ""
     where = f"{Path(series.mdoc).name}:{absent[0].line}" if series.mdoc else series.name
     if len(absent) == len(series.tilts):
         yield Finding(
             "error", "no_movie_fits", f"{series.name}: none of its {len(absent)} movies is there ({shown})",
-            "compare the names in SubFramePath with input.movies, or set input.mdocs to the mdocs of these movies", where,
+            f"compare the names in SubFramePath with input.movies{compare}, or set input.mdocs to the mdocs of these movies", where,
         )  # fmt: skip
         return
     yield Finding(
         "warning", "absent_movies", f"{series.name}: {len(absent)} of {len(series.tilts)} movies are not there ({shown})",
-        "copy them, or go on without these tilts", where,
+        f"copy them, correct input.movies if they lie elsewhere{compare}, or go on without these tilts", where,
     )  # fmt: skip
 
 

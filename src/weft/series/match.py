@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from weft.errors import InputError
 from weft.io.mdoc import Mdoc, Section, parse_time, read_mdoc
 from weft.io.names import stem_of
-from weft.series.names import MovieNames, NamePattern, plain_name, series_stem, unique_name
+from weft.series.names import NOT_AMONG, MovieNames, NamePattern, nearest_name, plain_name, series_stem, unique_name
 from weft.series.sources import axis_of, exposure_warnings, exposures_of, order_of, with_prior_exposures
 from weft.series.table import Tilt, TiltSeries, duplicate_groups, same_angle_deg, sorted_tilts, with_exposures
 from weft.settings.schema import Settings
@@ -236,7 +236,7 @@ def _series_of(source: _Source, files: MovieNames, names: NamePattern, settings:
         for number, section in enumerate(sections)
     ]
     tilts, note = with_prior_exposures(with_exposures(_once_each(bare)), sections)
-    warnings += [*note, *_tilt_warnings(tilts)]
+    warnings += [*note, *_tilt_warnings(tilts, files.paths)]
     return TiltSeries(
         name=name,
         mdoc=str(source.path) if source.path else "",
@@ -289,15 +289,16 @@ def _once_each(tilts: Sequence[Tilt]) -> list[Tilt]:
     ]
 
 
-def _tilt_warnings(tilts: Sequence[Tilt]) -> list[str]:
-    """Return what is missing or double, in one sentence each."""
+def _tilt_warnings(tilts: Sequence[Tilt], movies: Collection[str]) -> list[str]:
+    """Return what is missing or double, in one sentence each; of a movie that is not there the name most like it."""
     warnings = []
     missing = [tilt for tilt in tilts if tilt.problem]
     if missing:
         shown = ", ".join(tilt.file or f"section {tilt.section}" for tilt in missing[:3])
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        why = missing[0].problem + _nearest(missing[0], movies)
         warnings.append(
-            f"{len(missing)} of {len(tilts)} tilts cannot be used ({shown}{more}): {missing[0].problem}; their exposure counts"
+            f"{len(missing)} of {len(tilts)} tilts cannot be used ({shown}{more}): {why}; their exposure counts"
         )
     usable = [tilt for tilt in tilts if not tilt.problem]
     warnings += [
@@ -305,6 +306,15 @@ def _tilt_warnings(tilts: Sequence[Tilt]) -> list[str]:
         for group in duplicate_groups(usable, same_angle_deg(tilts))
     ]
     return warnings
+
+
+def _nearest(tilt: Tilt, movies: Collection[str]) -> str:
+    """Return what to compare and to change where an mdoc's movie is not found; empty if the problem is another."""
+    if not tilt.problem.endswith(NOT_AMONG):
+        return ""
+    near = nearest_name(tilt.file, movies)
+    nearest = f", the nearest name is {near}" if near else ""
+    return f" ({len(movies)} fit input.movies{nearest}; correct input.movies, or series.pattern if names have changed)"
 
 
 def _forget_shared(series: dict[str, TiltSeries]) -> None:
@@ -351,6 +361,6 @@ def _from_names(
             axis_deg=axis,
             axis_source="weft.toml" if axis is not None else "",
             order_source="the names of the movies",
-            warnings=("no mdoc: angles and order come from the names of the movies", *_tilt_warnings(tilts)),
+            warnings=("no mdoc: angles and order come from the names of the movies", *_tilt_warnings(tilts, ())),
         )
     return found

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from weft.errors import SettingsError
 from weft.io.names import stem_of
 
-__all__ = ["MovieNames", "NamePattern", "Told", "plain_name", "series_stem", "unique_name"]
+__all__ = ["NOT_AMONG", "MovieNames", "NamePattern", "Told", "nearest_name", "plain_name", "series_stem", "unique_name"]
 
 _WITH_TILT = r"(?P<series>.+)[_-](?P<index>\d{1,5})_\[?(?P<angle>[+-]\d+(?:\.\d+)?|\d+\.\d+)\]?(?:_.*)?"
 _WITH_INDEX = r"(?P<series>.+)_(?P<index>\d{1,5})"
@@ -22,6 +24,8 @@ _FIELDS = {
 }
 _ENDINGS = re.compile(r"(_fractions|_eer|_frames)$", re.IGNORECASE)
 _NEAR_DEG = 1.0  # names are rounded
+_MOST_COMPARED = 500  # names; a comparison takes some 50 µs
+NOT_AMONG = "is not among the movies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,31 @@ class MovieNames:
             return near[0], ""
         if len(near) > 1:
             return None, f"{' and '.join(sorted(near)[:3])} may be meant"
-        return None, f"{file} is not among the movies" if file else "the mdoc names no movie (SubFramePath)"
+        return None, f"{file} {NOT_AMONG}" if file else "the mdoc names no movie (SubFramePath)"
+
+
+def nearest_name(file: str, names: Collection[str]) -> str:
+    """Return the name that is most like a file's, so that people see how they differ; empty if none is.
+
+    Parameters
+    ----------
+    file : str
+        As an mdoc gives it.
+    names : collection of str
+        Of the movies; of very many only those next to it in the alphabet are compared.
+
+    Examples
+    --------
+    >>> nearest_name("TS_01_039_-60.0.tif", ["TS_01_039_-60", "TS_01_001_3", "grid_map"])
+    'TS_01_039_-60'
+    """
+    wanted = stem_of(file).lower()
+    by_lower = {name.lower(): name for name in names}
+    lower = sorted(by_lower)
+    if len(lower) > _MOST_COMPARED:
+        place = bisect_left(lower, wanted)
+        lower = lower[max(0, place - _MOST_COMPARED // 2) : place + _MOST_COMPARED // 2]
+    return next((by_lower[name] for name in difflib.get_close_matches(wanted, lower, n=1)), "")
 
 
 def series_stem(path: Path) -> str:

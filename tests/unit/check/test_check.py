@@ -195,6 +195,8 @@ def test_an_mdoc_naming_absent_movies(tmp_path: Path) -> None:
     one = found(tmp_path)["absent_movies"]
     assert "1 of 4" in one.message
     assert "TS_01_002" in one.message
+    assert "of 3 movies, TS_01_00" in one.fix
+    assert "input.movies" in one.fix
 
 
 def test_an_mdoc_none_of_whose_movies_is_there_is_an_error(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from weft.errors import SettingsError
 from weft.series.match import build_series
+from weft.series.names import nearest_name
 from weft.series.table import TiltSeries, uses_of
 from weft.settings.schema import InputSettings, SeriesSettings, Settings
 
@@ -108,6 +109,13 @@ def test_an_absent_movie_is_left_out_but_its_exposure_counts(write: Write) -> No
     assert "TS_01_000_0.0.mrc is not among the movies" in first.problem
     assert [tilt.pre_exposure_e_A2 for tilt in one.tilts if tilt.order == 1] == [3]
     assert "1 of 5 tilts cannot be used" in one.warnings[0]
+    assert "(4 fit input.movies, the nearest name is TS_01_004_6.0; correct input.movies" in one.warnings[0]
+
+
+def test_the_nearest_name_is_found_among_very_many() -> None:
+    names = [f"TS_{series:02d}_{index:03d}" for series in range(50) for index in range(41)]
+    assert nearest_name(r"D:\\ts_37_002_fractions.tif", names) == "TS_37_002"
+    assert nearest_name("atlas.tif", names) == ""
 
 
 @pytest.mark.parametrize(
