@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,7 @@ from weft.engine.device import Engine
 from weft.engine.fft import fit_spectrum, good_size, irfft2
 from weft.movie.bin import BinnedMovie
 
-__all__ = ["Copies", "make_copies"]
+__all__ = ["Bands", "Copies", "make_bands"]
 
 _SPARE = 1.04  # Nyquist frequency of the copies over the end of the band
 _LEAST_SAVING = 0.8  # of the pixels a coarser copy may have
@@ -67,64 +66,109 @@ class Copies:
         )  # fmt: skip
 
 
-def make_copies(
-    movie: BinnedMovie, resolutions_A: Sequence[float], engine: Engine, *, keep_spectra: bool = True
-) -> list[Copies]:
-    """Return copies of all frames, cropped in Fourier space to each of several resolutions in one pass.
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """Spectra of all frames inside a band, from which copies are made.
+
+    Parameters
+    ----------
+    spectra : Tensor, shape (frame, y, x // 2 + 1), complex64
+        Component 0 is 0.
+    shape : tuple of int
+        (y, x) of the images that these are spectra of.
+    extent_A : tuple of float
+        (y, x) of the images, padding included.
+    field_A : tuple of float
+        (y, x) of the field.
+    sigmas : ndarray, shape (frame,)
+        Standard deviations of the images.
+    amplitude : ndarray, shape (frame,)
+        As in `Copies`.
+    same_as : ndarray, shape (frame,)
+        As in `Copies`.
+    resolution_A : float
+        End of the band.
+    engine : Engine
+        Where to compute.
+    """
+
+    spectra: Tensor
+    shape: tuple[int, int]
+    extent_A: tuple[float, float]
+    field_A: tuple[float, float]
+    sigmas: NDArray[np.float64]
+    amplitude: NDArray[np.float64]
+    same_as: NDArray[np.intp]
+    resolution_A: float
+    engine: Engine
+
+    def copies(self, resolution_A: float, *, last: bool = False) -> Copies:
+        """Return copies of all frames cropped to a resolution.
+
+        Parameters
+        ----------
+        resolution_A : float
+            End of their band; that of this band where a coarser one would save little.
+        last : bool
+            Whether the copies take the spectra's memory, so that no others can be made. Those of the whole band do.
+        """
+        shape = _sides(self.shape, self._pixel_sizes_A(self.shape), resolution_A)
+        if shape[0] * shape[1] >= _LEAST_SAVING * self.shape[0] * self.shape[1]:
+            shape, resolution_A = self.shape, self.resolution_A
+        if last or shape == self.shape:
+            memory = torch.view_as_real(self.spectra).flatten(1)
+            images = memory[:, : shape[0] * shape[1]].view(-1, *shape)
+        else:
+            images = torch.empty((len(self.spectra), *shape), dtype=torch.float32, device=self.spectra.device)
+        for number, spectrum in enumerate(self.spectra):
+            image = irfft2(fit_spectrum(spectrum, self.shape, shape), shape, self.engine, overwrite=True)
+            sigma = _deviation(image)
+            if self.amplitude[number] == 0 or sigma == 0:
+                images[number] = 0.0
+            else:
+                torch.mul(image, 1 / sigma, out=images[number])
+        return Copies(images, self._pixel_sizes_A(shape), self.field_A, self.amplitude, self.same_as, resolution_A)
+
+    def _pixel_sizes_A(self, shape: tuple[int, int]) -> tuple[float, float]:
+        return self.extent_A[0] / shape[0], self.extent_A[1] / shape[1]
+
+
+def make_bands(movie: BinnedMovie, resolution_A: float, engine: Engine, *, keep_spectra: bool = True) -> Bands:
+    """Return the spectra of all frames, cropped to a resolution.
 
     Parameters
     ----------
     movie : BinnedMovie
         The frames.
-    resolutions_A : sequence of float
-        Finest resolutions wanted, rising; coarser where the frames end earlier or memory is short. One that would
-        save little beside the one before is left out.
+    resolution_A : float
+        Finest resolution wanted; coarser where the frames end earlier or memory is short.
     engine : Engine
         Where to compute.
     keep_spectra : bool
         Whether the movie may keep what it transforms, for the average.
     """
-    wanted = np.maximum(resolutions_A, _affordable(movie, engine))
-    levels: list[_Level] = []
-    for resolution_A in wanted.tolist():
-        shape = _sides(movie.padded, movie.pixel_sizes_A, resolution_A)
-        if not levels or shape[0] * shape[1] < _LEAST_SAVING * levels[-1].images[0].numel():
-            images = torch.empty((movie.frames, *shape), dtype=torch.float32, device=engine.device)
-            levels.append(_Level(max(resolution_A, 2.02 * max(movie.pixel_sizes_A)), images))
-    means, sigmas, empty = np.zeros(movie.frames), np.zeros(movie.frames), np.zeros(movie.frames, dtype=bool)
-    for number, spectrum in enumerate(movie.spectra(levels[0].shape, keep=keep_spectra)):
+    resolution_A = max(resolution_A, _affordable(movie, engine))
+    shape = _sides(movie.padded, movie.pixel_sizes_A, resolution_A)
+    spectra = torch.empty((movie.frames, shape[0], shape[1] // 2 + 1), dtype=torch.complex64, device=engine.device)
+    means, sigmas = np.zeros(movie.frames), np.zeros(movie.frames)
+    for number, spectrum in enumerate(movie.spectra(shape, keep=keep_spectra)):
         means[number] = float(spectrum[0, 0].real)
         spectrum[0, 0] = 0
-        spectra = [fit_spectrum(spectrum, levels[0].shape, level.shape) for level in levels]
-        for level, small in zip(levels, spectra, strict=True):
-            image = irfft2(small, level.shape, engine, overwrite=True)
-            sigma = _deviation(image)
-            if level is levels[0]:
-                sigmas[number], empty[number] = sigma, not _has_contrast(sigma, means[number], image)
-            if empty[number] or sigma == 0:
-                level.images[number] = 0.0
-            else:
-                torch.mul(image, 1 / sigma, out=level.images[number])
-    extent = movie.height * movie.pixel_sizes_A[0], movie.width * movie.pixel_sizes_A[1]
-    amplitude, same_as = _amplitudes(means, sigmas, empty), _repeats(levels[0].images, empty)
-    return [
-        Copies(level.images, level.pixel_sizes_A(movie), extent, amplitude, same_as, level.resolution_A)
-        for level in levels
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Level:
-    resolution_A: float
-    images: Tensor
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.images.shape[1], self.images.shape[2]
-
-    def pixel_sizes_A(self, movie: BinnedMovie) -> tuple[float, float]:
-        y, x = (s * a / b for s, a, b in zip(movie.pixel_sizes_A, movie.padded, self.shape, strict=True))
-        return y, x
+        spectra[number] = spectrum
+        sigmas[number] = _deviation_of(spectrum, shape)
+    pixels = shape[0] * shape[1]
+    empty = ~(np.isfinite(sigmas) & (sigmas > 1e-5 * np.maximum(np.abs(means) / pixels, 1e-20)))
+    return Bands(
+        spectra,
+        shape,
+        (movie.padded[0] * movie.pixel_sizes_A[0], movie.padded[1] * movie.pixel_sizes_A[1]),
+        (movie.height * movie.pixel_sizes_A[0], movie.width * movie.pixel_sizes_A[1]),
+        sigmas,
+        _amplitudes(means, sigmas, empty),
+        _repeats(spectra, empty),
+        max(resolution_A, 2.02 * max(movie.pixel_sizes_A)),
+        engine,
+    )
 
 
 def _sides(padded: tuple[int, int], pixel_sizes_A: tuple[float, float], resolution_A: float) -> tuple[int, int]:
@@ -149,9 +193,12 @@ def _deviation(image: Tensor) -> float:
     return float(torch.sqrt(squares / image.numel()))
 
 
-def _has_contrast(sigma: float, mean: float, image: Tensor) -> bool:
-    scale = abs(mean) / image.numel()
-    return bool(np.isfinite(sigma)) and sigma > 1e-5 * max(scale, 1e-20)
+def _deviation_of(spectrum: Tensor, shape: tuple[int, int]) -> float:
+    """Return the same of the image whose spectrum is given."""
+    squares = torch.linalg.vector_norm(torch.view_as_real(spectrum).flatten(1), dim=1).to(torch.float64).square().sum()
+    once = [0] if shape[1] % 2 else [0, -1]  # columns that stand for themselves only
+    alone = torch.linalg.vector_norm(spectrum[:, once], dtype=torch.complex128).square()
+    return float(torch.sqrt(2 * squares - alone)) / (shape[0] * shape[1])
 
 
 def _amplitudes(
@@ -168,10 +215,10 @@ def _amplitudes(
     return out
 
 
-def _repeats(images: Tensor, empty: NDArray[np.bool_]) -> NDArray[np.intp]:
+def _repeats(spectra: Tensor, empty: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Return for each frame the first one with the same values."""
-    out = np.arange(len(images))
-    marks = images[:, ::17, ::13].reshape(len(images), -1).cpu().numpy()
+    out = np.arange(len(spectra))
+    marks = spectra[:, ::17, ::7].reshape(len(spectra), -1).cpu().numpy()
     first: dict[bytes, int] = {}
     for number, mark in enumerate(marks):
         if not empty[number]:

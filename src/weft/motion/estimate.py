@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from weft.engine.device import Engine
 from weft.fields.motion import MotionField
 from weft.fields.verdict import GOOD, Assessment, Verdict
-from weft.motion.copies import make_copies
+from weft.motion.copies import Copies, make_bands
 from weft.motion.gold import Gold, leave_out
 from weft.motion.grids import Grid, make_grid
+from weft.motion.reach import useful_resolution
 from weft.motion.refine import Refinement, Stage
 from weft.motion.search import find_start
 from weft.movie.bin import BinnedMovie
@@ -65,27 +66,36 @@ def estimate_motion(
     range_A = AUTO_RANGE_A if settings.range_A == "auto" else settings.range_A
     grid = make_grid(settings.grid, movie.frames)
     keep = grid.is_rigid or movie.is_binned  # local motion of unbinned frames is corrected without transforms
-    levels = make_copies(movie, (range_A[1], max(START_A, range_A[1])), engine, keep_spectra=keep)
-    if without is not None:
-        for copies in levels:
-            leave_out(without, copies)
-    same_as = levels[0].same_as
-    used = np.flatnonzero((levels[0].amplitude > 0) & (same_as == np.arange(movie.frames)))
+    bands = make_bands(movie, range_A[1], engine, keep_spectra=keep)
+    same_as = bands.same_as
+    used = np.flatnonzero((bands.amplitude > 0) & (same_as == np.arange(movie.frames)))
     if len(used) < 2:
         return _failed(movie.frames, "fewer than two frames hold an image of their own")
-    levels = [copies.of(used) for copies in levels]
+    coarse = _without(without, bands.copies(max(START_A, range_A[1]))).of(used)
     path = np.zeros((movie.frames, 2))
-    path[used] = find_start(levels[-1], settings.b_factor_A2, engine)
-    refinement = Refinement(levels, used, path, range_A, engine)
+    path[used] = find_start(coarse, settings.b_factor_A2, engine)
+    refinement = Refinement(coarse, used, path, range_A, engine)
     refinement.refine_path(Stage(None, START_A, 2), grid)
     if refinement.significance < _CHANCE * np.sqrt(len(used)):
         return _failed(movie.frames, "the frames have nothing in common beyond chance")
+    if bands.resolution_A < coarse.resolution_A:
+        end_A = bands.resolution_A
+        if grid.is_rigid and settings.range_A == "auto" and refinement.is_coherent_at(end_A):
+            end_A = useful_resolution(bands, used, refinement.path, range_A)
+        if end_A < coarse.resolution_A:
+            refinement.add_finer(_without(without, bands.copies(end_A, last=True)).of(used))
     if grid.is_rigid:
         refinement.refine_path(Stage(None, 0.0, 3), grid)
         return _field(refinement, grid, same_as)
     for stage in _FIELD_STAGES:
         refinement.refine_field(stage, grid, may_be_rigid=settings.grid == "auto")
     return _field(refinement, grid, same_as)
+
+
+def _without(gold: Gold | None, copies: Copies) -> Copies:
+    if gold is not None:
+        leave_out(gold, copies)
+    return copies
 
 
 def _field(refinement: Refinement, grid: Grid, same_as: NDArray[np.intp]) -> MotionField:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,8 +59,8 @@ class Refinement:
 
     Parameters
     ----------
-    levels : sequence of Copies
-        The frames that tell something, finest first.
+    coarse : Copies
+        The frames that tell something.
     used : ndarray, shape (used frame,)
         Their numbers in the movie.
     path : ndarray, shape (frame, 2)
@@ -74,13 +73,13 @@ class Refinement:
 
     def __init__(
         self,
-        levels: Sequence[Copies],
+        coarse: Copies,
         used: NDArray[np.intp],
         path: Array,
         range_A: tuple[float, float],
         engine: Engine,
     ) -> None:
-        self._levels, self._used, self._range, self._engine = levels, used, range_A, engine
+        self._levels, self._used, self._range, self._engine = [coarse], used, range_A, engine
         self.path = path
         self.significance = 0.0
         self.last_step_A = 0.0  # root of the mean over frames of the last change of the path, squared
@@ -92,6 +91,14 @@ class Refinement:
     def free_sigma_A(self) -> float:
         """Error of the path without any prior, root of the mean over frames of the 2D variance, Å."""
         return self._posterior.free_sigma if self._posterior else float("inf")
+
+    def add_finer(self, copies: Copies) -> None:
+        """Use finer copies of the same frames, too."""
+        self._levels.insert(0, copies)
+
+    def is_coherent_at(self, resolution_A: float) -> bool:
+        """Return whether the path is so well known, before any prior, that phases at a resolution hold."""
+        return self.free_sigma_A * 2 * np.pi / resolution_A < _SMALL_TURN
 
     def refine_path(self, stage: Stage, grid: Grid) -> None:
         """Improve the path with the whole field as one patch."""

@@ -8,7 +8,7 @@ from tests.moving import ENGINE, PIXEL_A, binned, error_A, moving_stack
 
 from weft.fields import MotionField, Verdict
 from weft.motion import Gold, estimate_motion
-from weft.motion.copies import Copies, make_copies
+from weft.motion.copies import Copies, make_bands
 from weft.motion.gold import leave_out
 from weft.movie.bin import BinnedMovie
 from weft.settings.schema import MotionSettings
@@ -81,4 +81,4 @@ def common(frames: NDArray[np.float32]) -> float:
 
 
 def copies_of(movie: BinnedMovie) -> Copies:
-    return make_copies(movie, (5.0,), ENGINE)[0]
+    return make_bands(movie, 5.0, ENGINE).copies(5.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.moving import ENGINE, binned, dome, error_A, moving_stack
+from tests.moving import ENGINE, PIXEL_A, binned, dome, error_A, moving_stack
 
 from weft.fields import MotionField, Verdict
 from weft.motion import estimate_motion
@@ -48,6 +48,27 @@ def test_the_settings_band_is_kept_to() -> None:
     field = estimate(moving_stack(WALK_A), band=(500.0, 12.0))
     assert field.details["resolution_A"] == 12.0
     assert error_A(field.path_A, WALK_A) < 0.3
+
+
+def limited_stack(end_A: float) -> NDArray[np.float32]:
+    """Return frames of white noise on a moving scene that is white up to a resolution."""
+    rng = np.random.default_rng(6)
+    shape, shifts = (720, 800), np.round(WALK_A / PIXEL_A).astype(int)
+    k = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :]) / PIXEL_A
+    scene = np.fft.irfft2(np.fft.rfft2(rng.normal(0, 2, shape)) * (k < 1 / end_A), shape)
+    frames = [20 + np.roll(scene, tuple(shift), (0, 1)) + rng.normal(0, 1, shape) for shift in shifts]
+    return np.asarray(frames, dtype=np.float32)
+
+
+def test_frequencies_that_tell_nothing_are_left_out() -> None:
+    fields = {end_A: estimate(limited_stack(end_A)) for end_A in (5.0, 8.0, 16.0)}
+    assert fields[5.0].details["resolution_A"] < 5.2  # what is left out is less than two hundredths of the rings
+    assert 7.0 < fields[8.0].details["resolution_A"] <= 8.2  # rings are 0.008 / Å wide
+    assert fields[16.0].details["resolution_A"] == 12.0
+    for field in fields.values():
+        assert error_A(field.path_A, PIXEL_A * np.round(WALK_A / PIXEL_A)) < 0.05
+    assert estimate(limited_stack(16.0), band=(300.0, 6.0)).details["resolution_A"] == 6.0
+    assert estimate(limited_stack(16.0), grid="3x3xn").details["resolution_A"] == 5.0
 
 
 @pytest.mark.parametrize("far_A", [50.0, 200.0])

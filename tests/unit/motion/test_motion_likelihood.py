@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.moving import ENGINE, binned, moving_stack
 
-from weft.motion.copies import Copies, make_copies
+from weft.motion.copies import Copies, make_bands
 from weft.motion.curvature import Curvature
 from weft.motion.evidence import solve_local
 from weft.motion.grids import make_grid
@@ -29,7 +29,7 @@ AWAY = np.array([[0.0, 0], [1, 0], [0, 1], [-1, -1]])
 
 
 def copies_of(path: Array, resolution_A: float = 8.0) -> Copies:
-    return make_copies(binned(moving_stack(path, (160, 192))), [resolution_A], ENGINE)[0]
+    return make_bands(binned(moving_stack(path, (160, 192))), resolution_A, ENGINE).copies(resolution_A)
 
 
 def strips_at(copies: Copies, side_A: float | None, displacement: Array) -> Strips:
@@ -184,7 +184,7 @@ def test_copies_know_repeats_and_empty_frames() -> None:
     stack = moving_stack(PATH_A, (96, 96))
     stack[1] = 0
     stack[3] = stack[2]
-    copies = make_copies(binned(stack), [8.0], ENGINE)[0]
+    copies = make_bands(binned(stack), 8.0, ENGINE).copies(8.0)
     assert copies.amplitude[1] == 0
     assert copies.same_as.tolist() == [0, 1, 2, 2]
     assert copies.images[0].std() == pytest.approx(1, abs=0.01)
@@ -192,12 +192,13 @@ def test_copies_know_repeats_and_empty_frames() -> None:
 
 def test_brighter_frames_hold_more_signal() -> None:
     stack = np.concatenate([moving_stack(PATH_A[:2], (128, 128)), moving_stack(PATH_A[:2], (128, 128), counts=8.0)])
-    amplitude = make_copies(binned(stack), [8.0], ENGINE)[0].amplitude
+    amplitude = make_bands(binned(stack), 8.0, ENGINE).copies(8.0).amplitude
     assert amplitude[2] / amplitude[0] == pytest.approx(np.sqrt(2), rel=0.03)
 
 
 def test_coarser_copies_show_the_same_field() -> None:
-    copies, less = make_copies(binned(moving_stack(PATH_A, (160, 192))), [5.0, 12.0], ENGINE)
+    bands = make_bands(binned(moving_stack(PATH_A, (160, 192))), 5.0, ENGINE)
+    less, copies = bands.copies(12.0), bands.copies(5.0)
     assert less.images.shape[1] < copies.images.shape[1]
     for axis in (0, 1):
         assert less.images.shape[1 + axis] * less.pixel_sizes_A[axis] == pytest.approx(
@@ -206,12 +207,15 @@ def test_coarser_copies_show_the_same_field() -> None:
 
 
 def test_copies_hardly_coarser_are_not_made() -> None:
-    assert len(make_copies(binned(moving_stack(PATH_A, (160, 192))), [8.0, 8.2], ENGINE)) == 1
+    bands = make_bands(binned(moving_stack(PATH_A, (160, 192))), 8.0, ENGINE)
+    copies = bands.copies(8.2)
+    assert copies.resolution_A == 8.0
+    assert (copies.images.shape[1], copies.images.shape[2]) == bands.shape
 
 
 def test_start_is_near_from_anywhere() -> None:
     path = np.linspace(0, 90, 5)[:, None] * np.array([0.6, 0.8])
-    copies = make_copies(binned(moving_stack(path, (256, 256))), [12.0], ENGINE)[0]
+    copies = make_bands(binned(moving_stack(path, (256, 256))), 12.0, ENGINE).copies(12.0)
     found = find_start(copies, -500.0, ENGINE)
     assert np.abs(found - (path - path.mean(0))).max() < 1.5
 
