@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ __all__ = [
     "motion_part",
     "relative",
     "remove_leftovers",
+    "remove_outdated",
     "write_aligned_stack",
     "write_averages",
     "write_mask_files",
@@ -54,6 +55,23 @@ def remove_leftovers(out: Path, name: str) -> None:
     for folder, suffix in _PLACES:
         for path in (out / folder).glob(f".{glob.escape(name + suffix)}.????????.tmp"):
             path.unlink(missing_ok=True)
+
+
+def remove_outdated(out: Path, name: str, files: Collection[str]) -> None:
+    """Remove images of a movie that other settings asked for: they belong to another average.
+
+    Parameters
+    ----------
+    out : Path
+        The project's output folder.
+    name : str
+        The movie's.
+    files : collection of str
+        What its average stage has just written, relative to `out`.
+    """
+    for file in (f"average/{name}.mrc", f"average/even/{name}.mrc", f"average/odd/{name}.mrc", f"stack/{name}.mrcs"):
+        if file not in files:
+            (out / file).unlink(missing_ok=True)
 
 
 def write_averages(out: Path, name: str, averages: Averages, settings: OutputSettings) -> list[str]:

@@ -160,7 +160,21 @@ class _Work:
         done = Stage(key=key_of(stage=stage, inputs=inputs), inputs=inputs, files=files)
         update = {"stages": {**self.record.stages, stage: done}, "versions": self._versions(), **parts}
         self._record = self.record.model_copy(update=update)
+        if stage == "average":
+            self._strike_older(done.key)
         self._report(stage, self._seconds() - before)
+
+    def _strike_older(self, average: str) -> None:
+        """Strike the CTF and the mask of another average, which are there where their stage is now switched off."""
+        older = [
+            n for n in ("ctf", "mask") if n in self.record.stages and self.record.stages[n].inputs["average"] != average
+        ]
+        for name in older:
+            for file in self.record.stages[name].files:
+                (self._job.out / file).unlink(missing_ok=True)
+        kept = {name: stage for name, stage in self.record.stages.items() if name not in older}
+        struck: dict[str, Any] = dict.fromkeys(older)
+        self._record = self.record.model_copy(update={**struck, "stages": kept})
 
     def fail(self, stage: StageName, sentence: str) -> None:
         """Note why a stage could not be done."""
@@ -210,6 +224,7 @@ class _Work:
         if settings.output.aligned_stack:
             sections = aligned_sections(self._frames(), field, settings.output, self._engine)
             files += outputs.write_aligned_stack(self._job.out, self._job.item.name, sections, averages)
+        outputs.remove_outdated(self._job.out, self._job.item.name, files)
         facts = outputs.average_facts(averages, self._prepare().facts, settings.input.exposure_e_A2)
         self._binned = None  # nothing after this needs the frames, but for spectra of frames
         return {"average": facts}, files
