@@ -9,17 +9,19 @@ from typing import Any
 
 import numpy as np
 from tests.commands import call_weft
+from tests.events import write_eer
 
 from weft.fields import CtfFit, MotionField
 from weft.io.mrc import write_mrc
 from weft.io.warpxml import write_movie_xml
 from weft.settings.file import settings_text
 from weft.settings.schema import Settings
+from weft.state.keys import key_of, stage_inputs
 from weft.state.project import Project
-from weft.state.record import AverageFacts, CtfFacts, MaskFacts, MotionFacts, MovieFacts, Record
+from weft.state.record import AverageFacts, CtfFacts, MaskFacts, MotionFacts, MovieFacts, Record, Stage
 from weft.state.records import write_record
 
-__all__ = ["SHAPE", "Made", "a_fit", "a_motion", "make_processed", "mdoc_of", "movie_of", "weft"]
+__all__ = ["SHAPE", "Made", "a_fit", "a_motion", "make_eer", "make_processed", "mdoc_of", "movie_of", "weft"]
 
 ANGLES = (0.0, 3.0, -3.0, -6.0, 6.0)
 SHAPE = (24, 32)
@@ -83,6 +85,26 @@ def make_processed(made: Made) -> Project:
         )
         for index, angle in enumerate(made.angles):
             _make_movie(project, movie_of(series, index, angle), made, rng)
+    return project
+
+
+def make_eer(folder: Path, raw_frames: int, **given: Any) -> Project:
+    """Make a processed and imported project whose movies are EER of 64 × 48 sensor pixels, with settings of ``[input]``."""
+    project = make_processed(Made(folder, settings={"input": {"movies": "frames/*.eer", **given}}))
+    gain = "a gain" if project.settings.input.gain else None
+    inputs = stage_inputs(project.settings, movie="0", gain=gain, defects=None)["motion"]
+    stage = Stage(key=key_of(stage="motion", inputs=inputs), inputs=inputs)
+    height, width = 2 * SHAPE[0], 2 * SHAPE[1]
+    scale = project.settings.input.eer_supersampling
+    for name, record in project.records().items():
+        path = f"frames/{name}.eer"
+        write_eer(folder / path, [[(1, 2, 0, 0)]] * raw_frames, (height, width))
+        facts = {"format": "eer", "path": path, "height": scale * height, "width": scale * width}
+        movie = record.movie.model_copy(update=facts)
+        write_record(
+            project.path("record", name), record.model_copy(update={"movie": movie, "stages": {"motion": stage}})
+        )
+    assert weft(project, "import", "-q") == 0
     return project
 
 

@@ -27,9 +27,15 @@ app = make_app(
 )
 # what an export writes file by file; stacks are made aside as whole folders
 _FILES: dict[Target, tuple[str, ...]] = {
-    "relion": ("relion/*.star", "relion/tilt_series/*.star", "relion/motion/*.star", "relion/ctf/*.*"),
-    "star": ("star/*.star", "star/motion/*.star", "star/ctf/*.*"),
-    "warp": ("*.settings", "processed_items.json", "warp_tiltseries/*.xml"),
+    "relion": (
+        "relion/*.star",
+        "relion/tilt_series/*.star",
+        "relion/motion/*.star",
+        "relion/ctf/*.*",
+        "relion/gain/*.*",
+    ),
+    "star": ("star/*.star", "star/motion/*.star", "star/ctf/*.*", "star/gain/*.*"),
+    "warp": ("*.settings", "processed_items.json", "warp_tiltseries/*.xml", "gain/*.*"),
 }
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from weft.errors import ItemFailed
 from weft.export.chosen import Chosen
 from weft.export.ctfimage import write_ctf_images
+from weft.export.gains import relion_gain
 from weft.export.motionstar import MovieMotion, accumulated_px, motion_blocks
 from weft.export.reading import eer_reading
 from weft.export.tomostar import unknown_exposure
@@ -34,6 +35,7 @@ __all__ = [
     "RelionOptions",
     "ctf_columns",
     "ctf_image_columns",
+    "gain_name",
     "motion_facts",
     "relative_to",
     "shared_ctf",
@@ -151,7 +153,7 @@ def write_motion(folder: Path, name: str, record: Record, facts: MovieMotion) ->
 
 
 def motion_facts(
-    project: Project, record: Record, root: Path, *, exposure_e_A2: float, pre_exposure_e_A2: float
+    project: Project, record: Record, root: Path, *, exposure_e_A2: float, pre_exposure_e_A2: float, gain: str = ""
 ) -> MovieMotion:
     """Return what a movie's motion STAR says beside the shifts.
 
@@ -165,8 +167,10 @@ def motion_facts(
         RELION's project folder.
     exposure_e_A2, pre_exposure_e_A2 : float
         Of the whole movie, and before it.
+    gain : str
+        Path as of `gain_name`.
     """
-    given, movie = project.settings.input, record.movie
+    movie = record.movie
     frames = max(1, movie.frames)
     average = record.average
     eer = eer_reading(project, record, exposure_e_A2)
@@ -183,9 +187,15 @@ def motion_facts(
         voltage_kV=project.settings.optics.voltage_kV,
         first_frame=average.first_frame if average else 0,
         last_frame=average.last_frame if average else -1,
-        gain=relative_to(root, project.folder / given.gain) if given.gain else "",
+        gain=gain,
         eer=(_UPSAMPLING[eer.supersampling], eer.frames_per_fraction) if eer is not None else None,
     )
+
+
+def gain_name(project: Project, record: Record, folder: Path, root: Path) -> str:
+    """Return the gain reference of the movies as RELION shall see it, empty without; a copy is made under `folder` if needed."""
+    gain = relion_gain(project, record, folder)
+    return relative_to(root, gain) if gain is not None else ""
 
 
 def ctf_image_columns(project: Project, records: Sequence[Record], folder: Path, root: Path) -> dict[str, list[str]]:
@@ -297,9 +307,10 @@ def _motion_columns(
         label: []
         for label in ("rlnMicrographMetadata", "rlnAccumMotionTotal", "rlnAccumMotionEarly", "rlnAccumMotionLate")
     }
+    gain = gain_name(project, rows[0][1], project.out / "relion", options.root)
     for tilt, record in rows:
         facts = motion_facts(
-            project, record, options.root,
+            project, record, options.root, gain=gain,
             exposure_e_A2=tilt.exposure_e_A2 or 0.0, pre_exposure_e_A2=tilt.pre_exposure_e_A2 or 0.0,
         )  # fmt: skip
         path = write_motion(project.out / "relion", record.name, record, facts)

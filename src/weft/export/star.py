@@ -10,6 +10,7 @@ from weft.export.motionstar import accumulated_px
 from weft.export.relion import (
     ctf_columns,
     ctf_image_columns,
+    gain_name,
     motion_facts,
     relative_to,
     shared_ctf,
@@ -81,8 +82,9 @@ def _columns(project: Project, root: Path, records: list[Record]) -> dict[str, l
         exposure = project.settings.input.exposure_e_A2 or 0.0
         metadata: list[str] = []
         lengths: list[tuple[float, float, float]] = []
+        gain = gain_name(project, records[0], project.out / "star", root)
         for record in records:
-            facts = motion_facts(project, record, root, exposure_e_A2=exposure, pre_exposure_e_A2=0.0)
+            facts = motion_facts(project, record, root, exposure_e_A2=exposure, pre_exposure_e_A2=0.0, gain=gain)
             path = write_motion(project.out / "star", record.name, record, facts)
             assert path is not None
             assert record.motion is not None

@@ -18,13 +18,15 @@ from typing import Any
 from weft.conventions import warp_hand_is_inverted
 from weft.errors import ItemFailed, MissingError
 from weft.export.chosen import Chosen, only_aligned
+from weft.export.gains import warp_gain
 from weft.export.reading import eer_reading, input_as_read
 from weft.export.relion import ctf_columns, shared_ctf
 from weft.export.tomostar import movie_place
 from weft.io.atomic import write_bytes, write_text
 from weft.io.warpseriesxml import SeriesFacts, WarpTilt, series_xml
 from weft.io.warpxml import is_ours
-from weft.settings.warp import WarpMovie, frames_settings_text, reading_options, series_settings_text
+from weft.settings.warp import frames_settings_text, series_settings_text
+from weft.settings.warpreading import WarpMovie, reading_options
 from weft.state.project import Project
 from weft.state.record import MovieFacts, Record
 
@@ -58,10 +60,11 @@ def write_warp_project(project: Project) -> list[Path]:
     settings = project.settings.model_copy(update={"input": input_as_read(project, one)})
     movie = WarpMovie(one.movie.raw_pixel_size_A, one.movie.format == "eer", *_groups(project, records))
     pattern = project.folder / settings.input.movies
-    gain = _from(out, project.folder / settings.input.gain) if settings.input.gain else ""
+    gain, defects = warp_gain(project, one, out), settings.input.defects
     frames = frames_settings_text(
-        settings, movie, data=_from(out, pattern.parent), processing=".", extension=pattern.name, gain=gain
-    )
+        settings, movie, data=_from(out, pattern.parent), processing=".", extension=pattern.name,
+        gain=_from(out, gain) if gain else "", defects=_from(out, project.folder / defects) if defects else "",
+    )  # fmt: skip
     files = [out / FRAMES_SETTINGS, out / SERIES_SETTINGS, out / "processed_items.json"]
     write_text(files[0], frames)
     size = _dimensions(one.movie, reading_options(settings, movie)["PixelSize"])

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weft.errors import InputError
+from weft.io.atomic import whole_file
 from weft.io.mrc import PACKED_SIZES, unpack_4bit
 
-__all__ = ["TiffHeader", "read_tiff", "read_tiff_frames", "read_tiff_header"]
+__all__ = ["TiffHeader", "read_tiff", "read_tiff_frames", "read_tiff_header", "write_tiff"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,20 @@ def read_tiff(path: Path, page: int = 0, *, flip: bool = True) -> NDArray[Any]:
         except Exception as error:
             raise InputError(f"{path.name}: page {page} cannot be decoded ({error}); copy it again") from error
     return np.ascontiguousarray(image[::-1] if flip else image)
+
+
+def write_tiff(path: Path, image: NDArray[np.float32]) -> None:
+    """Write an image (y, x) of float32 as it lies, its first row first; the folder is made.
+
+    Raises
+    ------
+    MachineError
+        If it cannot be written.
+    """
+    import tifffile
+
+    with whole_file(path) as beside:
+        tifffile.imwrite(beside, image, photometric="minisblack", metadata=None, software=False)
 
 
 def _open(path: Path) -> Any:

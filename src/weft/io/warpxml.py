@@ -23,7 +23,7 @@ import numpy as np
 from weft.fields import CtfFit, MotionField
 from weft.io.atomic import write_bytes
 from weft.settings.schema import Settings
-from weft.settings.warp import WarpMovie, reading_options
+from weft.settings.warpreading import WarpMovie, gain_options, reading_options
 
 __all__ = [
     "grid_rows",
@@ -182,14 +182,11 @@ def _mean_frame_movement(field: MotionField | None) -> float:
 def _common(facts: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Return what all options of Warp begin with; its only use there is to tell whether results are outdated."""
     movie, given = facts["movie"], settings.input
-    raw = movie["raw_pixel_size_A"]
+    raw, is_eer = movie["raw_pixel_size_A"], movie.get("format") == "eer"
     return {
-        **reading_options(settings, WarpMovie(raw, movie.get("format") == "eer", movie["frames"])),
-        "GainPath": given.gain or "",
+        **reading_options(settings, WarpMovie(raw, is_eer, movie["frames"])),
+        **gain_options(settings, str(given.gain or ""), is_eer=is_eer),
         "GainHash": "",
-        "GainFlipX": given.gain_flip_x,
-        "GainFlipY": given.gain_flip_y,
-        "GainTranspose": given.gain_transpose,
         "DefectsPath": given.defects or "",
         "DefectsHash": "",
         "Dimensions": f"{value_text(movie['width'] * raw)},{value_text(movie['height'] * raw)},{movie['frames']}",

@@ -19,18 +19,11 @@ from defusedxml.ElementTree import fromstring
 
 from weft.errors import SettingsError
 from weft.settings.schema import Settings
+from weft.settings.warpreading import WarpMovie, gain_options, reading_options, turns_rows
 
-__all__ = [
-    "WarpMovie",
-    "WarpSettings",
-    "frames_settings_text",
-    "read_warp_settings",
-    "reading_options",
-    "series_settings_text",
-]
+__all__ = ["WarpSettings", "frames_settings_text", "read_warp_settings", "series_settings_text"]
 
 Tables = dict[str, dict[str, Any]]
-_WARP_FRACTIONS = 40  # WarpTools' default
 _BOOLS = {"True": True, "False": False, "true": True, "false": False}
 
 
@@ -92,48 +85,8 @@ def read_warp_settings(path: Path) -> WarpSettings:
     return WarpSettings({name: table for name, table in tables.items() if table}, tuple(notes))
 
 
-@dataclass(frozen=True, slots=True)
-class WarpMovie:
-    """What Warp's options say of the movies beside our settings.
-
-    Parameters
-    ----------
-    raw_pixel_size_A : float
-        As they were read; EER: of the rendered grid.
-    is_eer : bool
-        Whether they are EER.
-    fractions : int
-        Of a movie, where they are EER.
-    frames_per_fraction : int
-        Raw frames in a fraction, where that is known to hold for all of them; else 0.
-    """
-
-    raw_pixel_size_A: float
-    is_eer: bool = False
-    fractions: int = 0
-    frames_per_fraction: int = 0
-
-
-def reading_options(settings: Settings, movie: WarpMovie) -> dict[str, Any]:
-    """Return pixel size, binning and frame groups as Warp counts them.
-
-    Notes
-    -----
-    Warp's pixel size and binning of an EER are those of the sensor's grid, whatever is rendered; a group below 0 is the
-    number of fractions.
-    """
-    given = settings.input
-    finer = given.eer_supersampling if movie.is_eer else 1
-    fractions = movie.fractions if movie.is_eer else given.eer_fractions
-    return {
-        "PixelSize": movie.raw_pixel_size_A * finer,
-        "BinTimes": given.bin - math.log2(finer),
-        "EERGroupFrames": given.eer_frames_per_fraction or movie.frames_per_fraction or -(fractions or _WARP_FRACTIONS),
-    }
-
-
 def frames_settings_text(
-    settings: Settings, movie: WarpMovie, *, data: str, processing: str, extension: str, gain: str
+    settings: Settings, movie: WarpMovie, *, data: str, processing: str, extension: str, gain: str, defects: str = ""
 ) -> str:
     """Return settings of frame series for WarpTools.
 
@@ -149,13 +102,14 @@ def frames_settings_text(
         Such as ``*.mrc``.
     gain : str
         Path of the gain reference, relative to the file; empty without.
+    defects : str
+        Path of the defects, likewise.
     """
-    given = settings.input
     groups = {
         "Import": _import_group(settings, movie, data=data, processing=processing, extension=extension)
+        | gain_options(settings, gain, is_eer=movie.is_eer)
         | {
-            "GainPath": gain, "CorrectGain": bool(gain), "GainFlipX": given.gain_flip_x, "GainFlipY": given.gain_flip_y,
-            "GainTranspose": given.gain_transpose, "DefectsPath": given.defects or "", "CorrectDefects": given.defects is not None,
+            "CorrectGain": bool(gain), "DefectsPath": defects, "CorrectDefects": bool(defects),
         },
         "CTF": {
             "Window": settings.ctf.window_px, "RangeMin": settings.ctf.range_A[0], "RangeMax": settings.ctf.range_A[1],
@@ -244,6 +198,7 @@ def _input(values: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
             ("gain_transpose", "GainTranspose"),
         ):
             found[ours] = _BOOLS.get(values.get(f"Import.{theirs}", ""), False)
+        found["gain_flip_y"] ^= turns_rows(found["gain"], is_eer=".eer" in extension.lower())
     if values.get("Import.DefectsPath"):
         found["defects"] = _portable(values["Import.DefectsPath"])
     return found
