@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from weft.cli.awaiting import await_references
 from weft.cli.computing import check_first, show_plan, tell_failures
 from weft.cli.output import counted, json_line, message, say
 from weft.cli.progress import run_progress
@@ -41,6 +42,8 @@ def watch(
 ) -> int:
     """Process each movie as soon as it has stopped growing, until stopped.
 
+    A gain reference (or defects) that is not there yet is waited for, and movies with it.
+
     A stack that others watch for must not appear too early: a series is finished when its list of images has stood still and
     all of them are processed. Without --stacks they follow with `weft import` and `weft stack`.
     """
@@ -52,9 +55,10 @@ def watch(
 
         show_plan(call, make_plan(project))
         return 0
+    quiet_s = None if quiet_min is None else 60 * quiet_min
+    await_references(call, project, interval_s=interval_s, quiet_s=quiet_s)
     if project.found_movies():  # they may come later
         check_first(call, project)
-    quiet_s = None if quiet_min is None else 60 * quiet_min
     look = _stack_writer(call, project, 60 * still_min) if stacks else None
     if call.json:
         watched = watch_project(project, interval_s=interval_s, quiet_s=quiet_s, on_event=json_line, each_look=look)
