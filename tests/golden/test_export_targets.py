@@ -120,6 +120,12 @@ def test_single_images_get_the_ctf_that_their_series_settled_on(project: Project
     assert found != pytest.approx(own, abs=1)
 
 
+def test_single_images_get_the_exposure_that_their_mdocs_tell(project: Project) -> None:
+    weft(project, "export", "star")
+    general = starfile.read(project.out / "star" / "motion" / f"{ACQUIRED[2]}.star")["general"]
+    assert (general["rlnMicrographDoseRate"], general["rlnMicrographPreExposure"]) == (3 / FRAMES, 6)
+
+
 def test_a_failed_single_image_takes_the_defocus_of_its_neighbours_in_angle(project: Project) -> None:
     name = movie_of(2, 4, 6.0)  # the highest tilt, whose only neighbour is the one at 3°
     record = read_record(project.path("record", name))

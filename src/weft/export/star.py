@@ -19,6 +19,7 @@ from weft.export.relion import (
 from weft.io.star import Block, Loop, write_star
 from weft.series.neighbours import ImageCtf
 from weft.series.store import read_series
+from weft.series.table import TiltSeries
 from weft.state.project import Project
 from weft.state.record import Record
 
@@ -78,30 +79,45 @@ def _columns(project: Project, root: Path, records: list[Record]) -> dict[str, l
         "rlnMicrographName": [relative_to(root, project.path("average", record.name)) for record in records],
         "rlnOpticsGroup": ["1"] * len(records),
     }
+    every_series = read_series(project.out)
     if all(record.motion is not None for record in records):
-        exposure = project.settings.input.exposure_e_A2 or 0.0
-        metadata: list[str] = []
-        lengths: list[tuple[float, float, float]] = []
-        gain = gain_name(project, records[0], project.out / "star", root)
-        for record in records:
-            facts = motion_facts(project, record, root, exposure_e_A2=exposure, pre_exposure_e_A2=0.0, gain=gain)
-            path = write_motion(project.out / "star", record.name, record, facts)
-            assert path is not None
-            assert record.motion is not None
-            metadata.append(relative_to(root, path))
-            lengths.append(accumulated_px(record.motion.to_field(), facts))
-        columns |= {
-            "rlnMicrographMetadata": metadata,
-            "rlnAccumMotionTotal": [f"{total:.6f}" for total, _, _ in lengths],
-            "rlnAccumMotionEarly": [f"{early:.6f}" for _, early, _ in lengths],
-            "rlnAccumMotionLate": [f"{late:.6f}" for _, _, late in lengths],
-        }
+        columns |= _motion_columns(project, root, records, every_series)
     columns |= ctf_image_columns(project, records, project.out / "star", root)
-    places, shared = _of_series(project, records)
+    places, shared = _of_series(project, records, every_series)
     return columns | ctf_columns(records, angles=places, shared=shared)
 
 
-def _of_series(project: Project, records: list[Record]) -> tuple[list[float], dict[str, ImageCtf]]:
+def _motion_columns(
+    project: Project, root: Path, records: list[Record], every_series: list[TiltSeries]
+) -> dict[str, list[str]]:
+    """Write the motion files; return RELION's columns."""
+    tilts = {tilt.movie: tilt for series in every_series for tilt in series.tilts}
+    gain = gain_name(project, records[0], project.out / "star", root)
+    metadata: list[str] = []
+    lengths: list[tuple[float, float, float]] = []
+    for record in records:
+        tilt = tilts.get(record.name)
+        exposure = (tilt.exposure_e_A2 if tilt is not None else None) or project.settings.input.exposure_e_A2
+        before = tilt.pre_exposure_e_A2 if tilt is not None else None
+        facts = motion_facts(
+            project, record, root, exposure_e_A2=exposure or 0.0, pre_exposure_e_A2=before or 0.0, gain=gain
+        )
+        path = write_motion(project.out / "star", record.name, record, facts)
+        assert path is not None
+        assert record.motion is not None
+        metadata.append(relative_to(root, path))
+        lengths.append(accumulated_px(record.motion.to_field(), facts))
+    return {
+        "rlnMicrographMetadata": metadata,
+        "rlnAccumMotionTotal": [f"{total:.6f}" for total, _, _ in lengths],
+        "rlnAccumMotionEarly": [f"{early:.6f}" for _, early, _ in lengths],
+        "rlnAccumMotionLate": [f"{late:.6f}" for _, _, late in lengths],
+    }
+
+
+def _of_series(
+    project: Project, records: list[Record], every_series: list[TiltSeries]
+) -> tuple[list[float], dict[str, ImageCtf]]:
     """Return each image's place among its neighbours, and what the series say of the images' CTFs.
 
     An image of a series stands at its tilt, one without a series at its row; series lie far from each other.
@@ -109,7 +125,7 @@ def _of_series(project: Project, records: list[Record]) -> tuple[list[float], di
     by_name = {record.name: record for record in records}
     places: dict[str, float] = {}
     shared: dict[str, ImageCtf] = {}
-    for number, series in enumerate(read_series(project.out), start=1):
+    for number, series in enumerate(every_series, start=1):
         tilts = {tilt.movie: tilt.tilt_deg for tilt in series.tilts if tilt.movie in by_name}
         places |= {name: number * _APART_DEG + tilt_deg for name, tilt_deg in tilts.items() if name is not None}
         shared |= shared_ctf(project, series, [by_name[name] for name in tilts if name is not None])
