@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from browsing import CHROMIUM, Server, open_page, until
-from fake_run import fake_run
+from fake_run import fake_run, fake_watch
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = [
@@ -44,6 +44,31 @@ def test_three_dark_images_in_a_row_raise_an_alarm(page: Page, server: Server) -
             run.finish(name, {"average": {"mean": 0.4}})
         page.get_by_role("link", name="Overview").click()
         expect(page.get_by_test_id("alarm")).to_contain_text("3 images in a row are dark")
+
+
+def test_images_that_come_one_by_one_to_a_watch_are_judged_together(browser: Browser, server: Server) -> None:
+    context, opened = open_page(browser, server.link)
+    with fake_watch(server.folder) as arrive:
+        expect(opened.get_by_test_id("run-state")).to_contain_text("watching, 0 done")
+        opened.get_by_label("Mean intensity: at least").fill("1")
+        opened.keyboard.press("Tab")
+        arrive("TS_02_001", {})
+        expect(opened.get_by_test_id("newest")).to_contain_text("TS_02_001")
+        arrive("TS_02_002", {"average": {"mean": 0.4}})
+        expect(opened.get_by_test_id("alarm")).to_contain_text("1 of the 2 images of this run")
+        opened.get_by_test_id("alarm").get_by_role("button", name="Seen").click()
+        arrive("TS_02_003", {"average": {"mean": 24.0}})
+        expect(opened.get_by_test_id("newest")).to_contain_text("TS_02_003")
+        expect(opened.get_by_test_id("alarm")).to_have_count(0)  # the next look forgets nothing that was seen
+        for number, name in enumerate(("TS_01_001", "TS_01_002", "TS_01_003"), 4):
+            arrive(name, {"average": {"mean": 0.4}})
+            expect(opened.get_by_test_id("run-state")).to_contain_text(f"watching, {number} done")
+        expect(opened.get_by_test_id("alarm").filter(has_text="3 images in a row are dark")).to_be_visible()
+        late_context, late = open_page(browser, server.link)  # who comes later is told the same
+        expect(late.get_by_test_id("alarm").filter(has_text="3 images in a row are dark")).to_be_visible()
+        late_context.close()
+    assert opened.faults == []  # type: ignore[attr-defined]
+    context.close()
 
 
 def test_a_flag_is_found_again_after_a_reload_and_decides_nothing(page: Page, server: Server) -> None:

@@ -134,7 +134,7 @@ function CurrentPage({ page }: { page: Page }) {
 function Title() {
   const name = project.value?.name;
   const now = run.value;
-  const progress = now?.is_running ? `${now.done}/${now.total} ` : "";
+  const progress = now?.is_running ? `${now.watches && now.done >= now.total ? now.done : `${now.done}/${now.total}`} ` : "";
   const failed = counts.value.failed > 0 && now?.is_running ? `${counts.value.failed} failed ` : "";
   const alarmed = freshAlarms.value.length > 0 ? `▲${freshAlarms.value.length} ` : "";
   const title = name ? `${alarmed}${progress}${failed}${name} – Weft` : "Weft";

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from typing import Any
 
 from weft.errors import Interrupted
 from weft.pipeline.plan import make_plan
+from weft.pipeline.progress import RunLog
 from weft.pipeline.run import registered, run, stop_signals
 from weft.state.project import Project
 
@@ -72,7 +75,7 @@ def watch(
     quiet_s : float, optional
         End after this time without anything to do.
     on_event : callable, optional
-        Called with each event of each run.
+        Called with each event of each run, first of all with ``watch_started``.
     each_look : callable, optional
         Called after each look with the time (monotonic), at the end with None: for series and stacks.
 
@@ -91,6 +94,8 @@ def watch(
     done, last = 0, time.monotonic()
     failed: dict[str, str] = {}
     with registered(project, watches=True), stop_signals() as stop:
+        # each look is a run with its own log; this says where those of one watch begin
+        RunLog(project.out, on_event).emit("watch_started", pid=os.getpid(), host=socket.gethostname())
         while True:
             _pause(interval_s, lambda: stop.asked > 0)
             if stop.asked:

@@ -63,9 +63,10 @@ class DiskOut(Wire):
 
 
 class RunOut(Wire):
-    """How the newest run stands."""
+    """How the newest run stands; a watch is one run, whatever it does at each look."""
 
     is_running: bool
+    watches: bool = False
     log: str = ""
     done: int = 0
     total: int = 0

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -203,6 +203,8 @@ class LogTail:
 class RunFollower:
     """Follows the logs of a project's runs and knows what is in hand, how far it is and how fast.
 
+    A watch makes one run with its own log at each look that finds something; here it is one run from its start on.
+
     Parameters
     ----------
     out : Path
@@ -211,23 +213,31 @@ class RunFollower:
 
     out: Path
     tails: dict[Path, LogTail] = field(default_factory=dict)
-    states: dict[Path, _RunState] = field(default_factory=dict)
+    states: dict[Path, _RunState] = field(default_factory=dict)  # by the first log of each
+    whole: set[Path] = field(default_factory=set)
+    watches: dict[str, Path] = field(default_factory=dict)  # token of a claim: the log that its watch began with
 
     def poll(self) -> tuple[list[tuple[str, int, Event]], bool]:
         """Return new events (log, offset, event), and whether the runs at work changed."""
-        living = {self._log_of(run): run for run in current_runs(self.out)}
-        living.pop(None, None)
+        logs = sorted((self.out / "log").glob("run-*.jsonl"))
         before = {path for path, state in self.states.items() if state.is_alive}
+        living = self._living(logs)
+        followed = living | {path: self.states[path].of_process for path in before if path not in living}
+        if not followed and not self.states and logs:
+            followed = {logs[-1]: ""}
         events: list[tuple[str, int, Event]] = []
-        for path in self._paths(set(living) - {None}):
-            tail = self.tails.setdefault(path, LogTail(path))
-            state = self.states.setdefault(path, _RunState())
-            for offset, event in tail.read():
-                state.take(event)
-                events.append((path.name, offset, event))
-            state.is_alive = path in living
-        now = {path for path, state in self.states.items() if state.is_alive}
-        return events, before != now
+        for first, of_process in sorted(followed.items()):
+            state = self.states.setdefault(first, _RunState(of_process=of_process))
+            paths = (
+                [path for path in logs if path >= first and path.name.endswith(of_process)] if of_process else [first]
+            )
+            for path in paths:
+                for offset, event in self._fresh(path, is_last=path == paths[-1]):
+                    state.take(event)
+                    events.append((path.name, offset, event))
+                state.log = path.name
+            state.is_alive = first in living
+        return events, before != set(living)
 
     @property
     def in_hand(self) -> set[str]:
@@ -237,59 +247,77 @@ class RunFollower:
     def summary(self) -> dict[str, Any]:
         """Return how the newest run stands, as the page shows it."""
         if not self.states:
-            return {"is_running": False, "log": "", "done": 0, "total": 0, "failed": 0}
-        path = max(self.states, key=lambda p: (self.states[p].is_alive, p.name))
-        return {"is_running": self.states[path].is_alive, "log": path.name, **self.states[path].facts()}
+            return {"is_running": False, "watches": False, "log": "", "done": 0, "total": 0, "failed": 0}
+        first = max(self.states, key=lambda p: (self.states[p].is_alive, p.name))
+        return self.states[first].facts()
 
-    def _paths(self, living: set[Any]) -> list[Path]:
-        """Return the logs to read: those of living runs, those already followed, else the newest."""
-        paths = set(living) | {path for path, state in self.states.items() if state.is_alive}
-        if not paths and not self.states:
-            logs = sorted((self.out / "log").glob("run-*.jsonl"))
-            paths = set(logs[-1:])
-        return sorted(paths)
+    def _living(self, logs: Sequence[Path]) -> dict[Path, str]:
+        """Return the first log of each living run; and how the names of its process's logs end, if it watches."""
+        found = {}
+        for run in current_runs(self.out):
+            of_process = f"-{run.get('host')}-{run.get('pid')}.jsonl"
+            mine = [path for path in logs if path.name.endswith(of_process)]
+            if not mine:
+                continue
+            token = str(run.get("token", ""))
+            if run.get("watches") and token not in self.watches:
+                # the newest one: a process before may have had the same number
+                begun = next((path for path in reversed(mine) if _begins_watch(path)), None)
+                self.watches |= {token: begun} if begun else {}
+            first = self.watches.get(token)
+            found[first or mine[-1]] = of_process if first else ""
+        return found
 
-    def _log_of(self, run: Mapping[str, Any]) -> Path | None:
-        logs = sorted((self.out / "log").glob(f"run-*-{run.get('host')}-{run.get('pid')}.jsonl"))
-        return logs[-1] if logs else None
+    def _fresh(self, path: Path, *, is_last: bool) -> list[tuple[int, Event]]:
+        """Return new events of a log; one that others of its process follow is read to its end and then left alone."""
+        if path in self.whole:
+            return []
+        events = self.tails.setdefault(path, LogTail(path)).read()
+        if not is_last and not events:
+            self.whole.add(path)
+        return events
 
 
 @dataclass
 class _RunState:
+    of_process: str = ""
+    log: str = ""
     is_alive: bool = False
     total: int = 0
     done: int = 0
-    failed: int = 0
     began: str = ""
     last: str = ""
     pid: int = 0
     host: str = ""
     message: str = ""
     in_hand: dict[str, str] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)  # names: each look of a watch tells again what failed before
     finished: list[float] = field(default_factory=list)
 
     def take(self, event: Event) -> None:
         """Take one event of the log into account."""
         kind, name = event.get("event"), str(event.get("item", ""))
         self.last = str(event.get("t", self.last))
-        if kind == "run_started":
-            self.total, self.began = int(event.get("total", 0)), self.last
+        if kind in {"watch_started", "run_started"}:
+            self.total += int(event.get("total", 0))
+            self.began = self.began or self.last
             self.pid, self.host = int(event.get("pid", 0)), str(event.get("host", ""))
         elif kind == "item_started":
             self.in_hand[name] = str((event.get("stages") or [""])[0])
         elif kind == "stage_done" and name in self.in_hand:
             self.in_hand[name] = str(event.get("stage", ""))
         elif kind in {"item_done", "item_failed"}:
-            started = self.in_hand.pop(name, None)
-            if kind == "item_failed":
-                self.failed += 1
-            if started is not None:
-                self.done += 1
-                self.finished = [*self.finished[-_RATE_WINDOW:], _seconds(self.last)]
+            self._finish(name, has_failed=kind == "item_failed")
         elif kind == "machine":
             self.message = str(event.get("message", ""))
         elif kind == "run_finished":
             self.in_hand.clear()
+
+    def _finish(self, name: str, *, has_failed: bool) -> None:
+        (self.failed.add if has_failed else self.failed.discard)(name)
+        if self.in_hand.pop(name, None) is not None:
+            self.done += 1
+            self.finished = [*self.finished[-_RATE_WINDOW:], _seconds(self.last)]
 
     def facts(self) -> dict[str, Any]:
         """Return counts, rate and the time that is left."""
@@ -301,9 +329,12 @@ class _RunState:
             rate = (len(self.finished) - is_window_full) / max(1e-3, self.finished[-1] - since)
         left = max(0, self.total - self.done)
         return {
+            "is_running": self.is_alive,
+            "watches": bool(self.of_process),
+            "log": self.log,
             "total": self.total,
             "done": self.done,
-            "failed": self.failed,
+            "failed": len(self.failed),
             "began": self.began,
             "last": self.last,
             "pid": self.pid,
@@ -311,8 +342,13 @@ class _RunState:
             "message": self.message,
             "in_hand": dict(self.in_hand),
             "per_minute": round(rate * 60, 2) if rate else None,
-            "left_s": round(left / rate) if rate and self.is_alive else None,
+            "left_s": round(left / rate) if rate and left and self.is_alive else None,
         }
+
+
+def _begins_watch(path: Path) -> bool:
+    events = LogTail(path).read()
+    return bool(events) and events[0][1].get("event") == "watch_started"
 
 
 def _seconds(text: str) -> float:

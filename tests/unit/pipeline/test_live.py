@@ -12,11 +12,11 @@ from tests.commands import ONE_THREAD, WEFT, read_json, run_weft
 from tests.export_project import ANGLES, Made, make_processed, mdoc_of, movie_of
 
 from weft.cli.main import main
-from weft.errors import BusyError
+from weft.errors import BusyError, Interrupted
 from weft.export.imod import StackResult
 from weft.pipeline.live import watch
 from weft.pipeline.live_stacks import LiveStacks
-from weft.server.runs import start_run
+from weft.server.runs import RunFollower, start_run
 from weft.state.project import Project
 
 
@@ -75,6 +75,33 @@ def test_who_watches_holds_the_project_between_looks_too(tmp_path: Path) -> None
     assert "other settings" in said[0]
     assert said[1] is True
     assert read_json(folder, "status")["runs"] == []
+
+
+def test_a_watch_is_one_run_for_the_page_however_its_movies_arrive(tmp_path: Path) -> None:
+    watched = Project.open(project(tmp_path, 0))
+    follower, told = RunFollower(watched.out), list[dict[str, Any]]()
+
+    def look(_now: float | None) -> None:
+        follower.poll()
+        told.append(follower.summary())
+        if told[-1]["done"] == 2:
+            later = RunFollower(watched.out)  # a page that is opened only now
+            later.poll()
+            told.append(later.summary())
+            raise Interrupted("enough seen")
+        movie = tmp_path / "frames" / f"TS_01_{told[-1]['done']:03}.mrc"
+        if not movie.exists():
+            movie.write_text("no movie\n" * 300)
+
+    with pytest.raises(Interrupted, match="enough seen"):
+        watch(watched, interval_s=0.01, each_look=look)
+    first, *_, last, late = told
+    assert (first["is_running"], first["watches"], first["total"]) == (True, True, 0)
+    assert (last["done"], last["total"], last["failed"]) == (2, 2, 2)
+    assert {summary["began"] for summary in told} == {first["began"]}
+    assert late == last
+    follower.poll()
+    assert follower.summary()["is_running"] is False
 
 
 def test_a_stack_comes_once_and_not_before_its_mdoc_stands_still(tmp_path: Path) -> None:

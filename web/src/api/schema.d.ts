@@ -1111,7 +1111,7 @@ export interface components {
         };
         /**
          * RunOut
-         * @description How the newest run stands.
+         * @description How the newest run stands; a watch is one run, whatever it does at each look.
          */
         RunOut: {
             /**
@@ -1172,6 +1172,11 @@ export interface components {
              * @default 0
              */
             total: number;
+            /**
+             * Watches
+             * @default false
+             */
+            watches: boolean;
         };
         /**
          * SeriesOut

@@ -23,8 +23,10 @@ export function LogPage() {
     void api
       .get<api.Schemas["LogOut"][]>("/api/logs")
       .then((found) => {
+        const isNewest = chosen.peek() === (logs.peek()[0]?.name ?? "");
         logs.value = found;
-        if (!chosen.value && found[0]) chosen.value = found[0].name;
+        // a watch begins a log at each look
+        if (isNewest && follow.peek() && found[0]) chosen.value = found[0].name;
       })
       .catch(report);
   }, [run.value?.log]);
@@ -116,13 +118,15 @@ function isTrouble(event: LogEvent): boolean {
 
 function word(event: LogEvent): string {
   const words: Record<string, string> = {
-    run_started: "start", item_started: "begin", stage_done: "stage", item_done: "done", item_failed: "failed", run_finished: "end", machine: "machine", bug: "bug", series_done: "series",
+    watch_started: "watch", run_started: "start", item_started: "begin", stage_done: "stage", item_done: "done", item_failed: "failed", run_finished: "end", machine: "machine", bug: "bug", series_done: "series",
   };
   return words[event.event] ?? event.event;
 }
 
 function text(event: LogEvent): string {
   switch (event.event) {
+    case "watch_started":
+      return `waits for movies; process ${String(event["pid"])} on ${String(event["host"])}`;
     case "run_started":
       return `${String(event["total"])} to do, ${String(event["up_to_date"] ?? 0)} up to date, ${String(event["dropped"] ?? 0)} left out; process ${String(event["pid"])} on ${String(event["host"])}`;
     case "item_started":

@@ -80,7 +80,7 @@ function TopLine() {
       {chip(found.failed, "failed", "state:failed", "fail")}
       <span class="spacer" />
       <span class="muted num">
-        {now?.is_running && now.per_minute ? `${now.per_minute.toFixed(1)} per minute · ${duration(now.left_s)} left · ` : ""}
+        {now?.is_running && now.per_minute ? `${now.per_minute.toFixed(1)} per minute · ${now.left_s == null ? "" : `${duration(now.left_s)} left · `}` : ""}
         {disk ? `${bytes(disk.free_bytes)} free on the disk` : ""}
       </span>
     </div>

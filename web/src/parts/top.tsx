@@ -76,10 +76,11 @@ function RunState() {
   const now = run.value;
   if (!now?.is_running) return null;
   const rate = now.per_minute ? `${now.per_minute >= 10 ? now.per_minute.toFixed(0) : now.per_minute.toFixed(1)}/min` : "";
+  const isWaiting = now.watches && now.done >= now.total;
   return (
     <span class="running" data-testid="run-state" title={Object.keys(now.in_hand ?? {}).join(", ")}>
-      <progress max={Math.max(1, now.total)} value={now.done} aria-label="Images processed" />
-      <span>{now.done} of {now.total}</span>
+      {!isWaiting && <progress max={Math.max(1, now.total)} value={now.done} aria-label="Images processed" />}
+      <span>{isWaiting ? `watching, ${now.done} done` : `${now.done} of ${now.total}`}</span>
       {rate && <span>{rate}</span>}
       {now.left_s !== null && now.left_s !== undefined && <span>{duration(now.left_s)} left</span>}
     </span>
