@@ -55,7 +55,8 @@ def plan_workers(compute: ComputeSettings, jobs: int) -> ComputeSettings:
     need = _GB_PER_WORKER if compute.memory_GB == "auto" else float(compute.memory_GB)
     fitting = max(1, int(free_GB / need))
     gpus = usable_gpus() if compute.device == "auto" else []
-    fitting = min(fitting, len(gpus)) if gpus else fitting
+    if gpus or compute.device.startswith("cuda"):
+        fitting = min(fitting, max(1, len(gpus)))
     workers = min(cores, fitting) if compute.workers == "auto" else compute.workers
     workers = max(1, min(workers, jobs))
     planned: dict[str, Any] = {"workers": workers}

@@ -196,7 +196,7 @@ def _number(word: str) -> int | float | str:
 def _describe(table: str, key: str, field: FieldInfo) -> KeyInfo:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     parts = [part for part in _alternatives(field.annotation) if part is not type(None)]
-    limits = _limits(field.metadata)
+    limits = _limits([*field.metadata, *_inner_metadata(field.annotation)])
     is_pair = any(get_origin(part) is tuple for part in parts)
     phrases = [_SPECIAL.get(key, "") or _phrase(part, limits) for part in parts]
     return KeyInfo(
@@ -222,6 +222,14 @@ def _alternatives(annotation: Any) -> list[Any]:
     if get_origin(annotation) in {Union, types.UnionType}:
         return [part for member in get_args(annotation) for part in _alternatives(member)]
     return [annotation]
+
+
+def _inner_metadata(annotation: Any) -> list[Any]:
+    """Return what the members of a union are annotated with."""
+    found = [item for member in get_args(annotation) for item in _inner_metadata(member)]
+    if get_origin(annotation) is Annotated:
+        found += [item for note in annotation.__metadata__ if isinstance(note, FieldInfo) for item in note.metadata]
+    return found
 
 
 def _limits(metadata: Sequence[Any]) -> str:

@@ -15,16 +15,13 @@ def check_grid(text: str) -> str:
     Parameters
     ----------
     text : str
-        ``auto`` or X×Y×T with ``x``, ``×`` or ``,`` between; ``n`` in the last place means the
-        movie's number of frames.
+        X×Y×T with ``x``, ``×`` or ``,`` between; ``n`` in the last place means the movie's number of frames.
 
     Raises
     ------
     ValueError
         If it cannot be read or has a side outside 1 to 100.
     """
-    if text == "auto":
-        return text
     found = _GRID.fullmatch(text.strip())
     if found is None:
         raise ValueError(f'grid = "{text}": write it as XxYxT, for example 2x2x1 or 1x1xn')

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from weft.settings.grid import check_grid
 
@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 Grid = Annotated[str, AfterValidator(check_grid)]
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
 Range = tuple[float, float]
 
 
@@ -72,7 +74,7 @@ class InputSettings(Table):
         "Binning exponent n: frames are Fourier-cropped to size / 2^n.", warp="Bin", default=0.0, ge=0, le=10
     )
     exposure_e_A2: float | None = _key(
-        "Exposure of one whole movie; unknown if neither here nor in the mdocs.",
+        "Exposure of one whole movie; 0 or nothing where it is unknown or the mdocs tell it.",
         unit="e⁻/Å²",
         warp="Exposure",
         default=None,
@@ -101,6 +103,11 @@ class InputSettings(Table):
     eer_supersampling: Literal[1, 2, 4] = _key("EER: rendered grid, 1×, 2× or 4× the sensor.", default=1)
     xrays: Literal["remove", "keep"] = _key("Replace X-rays and hot pixels found in the data.", default="remove")
     mrc_mode0: Literal["auto", "signed", "unsigned"] = _key("Sign of 8-bit MRC files.", default="auto")
+
+    @field_validator("exposure_e_A2", mode="before")
+    @classmethod
+    def _zero_is_unknown(cls, value: Any) -> Any:
+        return None if value in {0, "0"} else value  # as Warp's panel has it
 
     @model_validator(mode="after")
     def _one_way_to_group(self) -> Self:
@@ -222,9 +229,9 @@ class ComputeSettings(Table):
     """Where and with how much the work is done."""
 
     device: str = _key("auto, cpu, cuda or cuda:N.", default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    workers: int | Literal["auto"] = _key("Movies worked on at the same time.", default="auto")
-    threads: int | Literal["auto"] = _key("Threads of one worker.", default="auto")
-    memory_GB: float | Literal["auto"] = _key("Memory one worker may use.", unit="GB", default="auto")
+    workers: Count | Literal["auto"] = _key("Movies worked on at the same time.", default="auto")
+    threads: Count | Literal["auto"] = _key("Threads of one worker.", default="auto")
+    memory_GB: Positive | Literal["auto"] = _key("Memory one worker may use.", unit="GB", default="auto")
 
 
 class Settings(Table):

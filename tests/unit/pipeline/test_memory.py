@@ -70,6 +70,12 @@ def test_workers_share_the_memory_that_is_free(monkeypatch: pytest.MonkeyPatch) 
     assert plan_workers(ComputeSettings(device="cuda:1", workers=2), 10).memory_GB == "auto"  # the GPU's, not this
 
 
+def test_a_named_gpu_gets_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "free_memory_bytes", lambda: 128 * GB)
+    assert plan_workers(ComputeSettings(device="cuda:1"), 10).workers == 1
+    assert plan_workers(ComputeSettings(device="cuda:1", workers=2), 10).workers == 2
+
+
 def test_a_torch_without_cuda_is_planned_with_as_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     monkeypatch.setattr(workers, "torch_has_cuda", lambda: False)

@@ -43,6 +43,12 @@ def test_empty_file_means_the_defaults(tmp_path: Path) -> None:
         ("range_A = [1, 2]\n", "weft.toml, line 1: there is no table range_A; the nearest is motion.range_A"),
         ("[input]\nbin = -1\n", "weft.toml, line 2: input.bin = -1: must be a number at least 0 and at most 10"),
         ("[ctf]\n\nrange_A = [5, 40]", "weft.toml, line 3: ctf.range_A = [5, 40]: the low resolution"),
+        (
+            "[compute]\nworkers = 0",
+            'weft.toml, line 2: compute.workers = 0: must be a whole number at least 1 or "auto"',
+        ),
+        ("[compute]\nmemory_GB = 0", 'weft.toml, line 2: compute.memory_GB = 0: must be a number above 0 or "auto"'),
+        ("[ctf]\ngrid = 'auto'", 'weft.toml, line 2: ctf.grid = "auto": write it as XxYxT, for example 2x2x1 or 1x1xn'),
         ("[motion]\nrange_A = 'x'", 'weft.toml, line 2: motion.range_A = "x": must be two numbers or "auto"'),
         ("[motion]\ngrid = '3x3'", 'weft.toml, line 2: motion.grid = "3x3": write it as XxYxT'),
         ("[output]\ndtype = 'int8'", 'output.dtype = "int8": must be "float32" or "float16"'),
@@ -155,3 +161,8 @@ def test_nearest_key(wrong: str, right: str) -> None:
 )
 def test_words_become_values(key: str, words: list[str], value: object) -> None:
     assert parse_words(describe_key(key), words) == value
+
+
+@pytest.mark.parametrize(("told", "known"), [(0, None), (0.0, None), (2.5, 2.5)])
+def test_an_exposure_of_zero_is_an_unknown_one(told: float, known: float | None) -> None:
+    assert Settings.model_validate({"input": {"exposure_e_A2": told}}).input.exposure_e_A2 == known
