@@ -56,6 +56,8 @@ def hand(
 
 def _doubts(project: Project, whole: SetVerdict, verdicts: list[HandVerdict]) -> list[str]:
     """Return contradictions, one sentence each."""
+    from weft.series.hand_causes import LEAST_IMAGES
+
     found = []
     setting = project.settings.series.hand
     if setting is not None and whole.hand is not None and setting != whole.hand:
@@ -66,7 +68,7 @@ def _doubts(project: Project, whole: SetVerdict, verdicts: list[HandVerdict]) ->
                 f"{one.series}: says {one.hand or 0:+d}, the set {whole.hand or 0:+d}: its axis is off by 180°, its angles "
                 "have the other sign, or its images are mirrored"
             )
-        if one.causes and one.hand is None:
+        if one.causes and one.hand is None and one.images >= LEAST_IMAGES:  # too little to say is no contradiction
             found.append(f"{one.series}: {one.causes[0]}")
     return found
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
+from weft.fields import Verdict
 from weft.series.gradients import GradientFit, Gradients
 
-__all__ = ["LEAST_SPAN_DEG", "causes_of", "nearest_axis"]
+if TYPE_CHECKING:
+    from weft.series.table import TiltSeries
+    from weft.state.record import Record
 
+__all__ = ["LEAST_IMAGES", "LEAST_SPAN_DEG", "causes_of", "causes_of_absence", "nearest_axis"]
+
+LEAST_IMAGES = 3  # with a gradient; fewer follow any axis
 LEAST_SPAN_DEG = 15.0  # of the angles; specimens themselves lie and bend by several degrees
 
 
@@ -40,6 +47,39 @@ def causes_of(axis: float, data: Gradients, fit: GradientFit, posterior: Mapping
     if abs(fit.scale - 1) > max(5 * fit.scale_sigma, 0.15) and posterior["+1"] + posterior["-1"] > 0.9:
         found.append(f"gradients are {fit.scale:.2f} ± {fit.scale_sigma:.2f} of what the angles say: check pixel size")
     return tuple(found)
+
+
+def causes_of_absence(
+    series: TiltSeries, records: Mapping[str, Record], data: Gradients, dropped: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return why a series has too few images with a gradient, commonest first, each with what to do.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        Its tilts.
+    records : mapping of str to Record
+        By the movies' names.
+    data : Gradients
+        Those that there are.
+    dropped : collection of str
+        Movies that a decision leaves out.
+    """
+    names = [tilt.movie for tilt in series.tilts if tilt.movie and tilt.movie not in dropped]
+    fits = [
+        record.ctf.to_fit() for name in names if (record := records.get(name)) is not None and record.ctf is not None
+    ]
+    failed = sum(fit.assessment.verdict is Verdict.FAILED for fit in fits)
+    flat = len(fits) - failed - len(data.movies)
+    of = f"of {len(names)} images"
+    found = [
+        (flat, f"the CTF of {flat} {of} was fitted without a plane, as with ctf.grid 1x1x1; set ctf.grid to 2x2x1 and run again"),
+        (failed, f"the CTF of {failed} {of} could not be fitted; look at the fits, at ctf.range_A and ctf.defocus_um"),
+        (len(names) - len(fits), f"{len(names) - len(fits)} {of} have no CTF yet; fit it with `weft run` (ctf.enabled)"),
+    ]  # fmt: skip
+    if len(names) < LEAST_IMAGES:
+        found.append((len(names), f"the series has only {len(names)} usable images"))
+    return tuple(sentence for count, sentence in sorted(found, key=lambda one: -one[0]) if count > 0)
 
 
 def _axis_causes(axis: float, measured: float, sigma: float) -> tuple[str, ...]:

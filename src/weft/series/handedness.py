@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from weft.series.gradients import GradientFit, Gradients, collect_gradients, fit_gradients
-from weft.series.hand_causes import LEAST_SPAN_DEG, causes_of, nearest_axis
+from weft.series.hand_causes import LEAST_IMAGES, LEAST_SPAN_DEG, causes_of, causes_of_absence, nearest_axis
 from weft.series.hand_evidence import Evidence, log_sum
 
 if TYPE_CHECKING:
@@ -138,8 +138,9 @@ def judge_hand(series: TiltSeries, records: Mapping[str, Record], *, dropped: Co
     """
     data = collect_gradients(series, records, dropped=dropped)
     axis = series.axis_deg
-    if len(data.movies) < 3:
-        return _untold(series, data, f"only {len(data.movies)} images with a usable defocus gradient")
+    if len(data.movies) < LEAST_IMAGES:
+        causes = causes_of_absence(series, records, data, dropped)
+        return _untold(series, data, f"only {len(data.movies)} images with a usable defocus gradient", causes)
     evidence = Evidence.of(data, math.radians(axis if axis is not None else 0.0))
     posterior = _normalised({name: math.log(_PRIORS[name]) + value for name, value in evidence.totals.items()})
     plus = posterior["+1"] + evidence.other_plus * posterior["other axis"]
@@ -251,11 +252,11 @@ def _told(
     )
 
 
-def _untold(series: TiltSeries, data: Gradients, reason: str) -> HandVerdict:
+def _untold(series: TiltSeries, data: Gradients, reason: str, causes: tuple[str, ...]) -> HandVerdict:
     nothing = dict.fromkeys(_PRIORS, 0.0)
     return HandVerdict(
         series.name, None, 0.5, nothing, series.axis_deg, None, None, None, None, None, None,
-        len(data.movies), data.span_deg, (), reason, (),
+        len(data.movies), data.span_deg, (), reason, causes,
     )  # fmt: skip
 
 

@@ -135,6 +135,19 @@ def test_a_fit_without_gradients_says_nothing() -> None:
         flat[name] = record.model_copy(update={"ctf": record.ctf.model_copy(update={"fit": fit})})
     verdict = judge_hand(one.series, flat)
     assert (verdict.hand, verdict.images) == (None, 0)
+    count = len(one.series.tilts)
+    assert f"{count} of {count} images was fitted without a plane, as with ctf.grid 1x1x1" in verdict.causes[0]
+
+
+def test_a_series_whose_images_have_no_ctf_is_told_so() -> None:
+    one = drawn(tilts_deg=SMALL)
+    some = dict(list(one.records.items())[:2])
+    count = len(one.series.tilts)
+    assert judge_hand(one.series, some).causes == (
+        f"{count - 2} of {count} images have no CTF yet; fit it with `weft run` (ctf.enabled)",
+    )
+    dropped = [str(tilt.movie) for tilt in one.series.tilts][2:]
+    assert judge_hand(one.series, one.records, dropped=dropped).causes == ("the series has only 2 usable images",)
 
 
 def test_axis_and_offset_come_with_true_uncertainties() -> None:

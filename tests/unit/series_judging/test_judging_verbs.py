@@ -55,6 +55,19 @@ def test_hand_of_a_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert call(capsys, tmp_path, "hand", "TS_02", "--strict")["series"][0]["series"] == "TS_02"
 
 
+def test_hand_without_gradients_names_the_cause_and_is_no_contradiction(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = make(tmp_path, [SeriesTruth(tilts_deg=TILTS)])
+    for path in project.path("record", "x").parent.glob("*.json"):
+        path.unlink()
+    told = call(capsys, tmp_path, "hand")
+    assert told["doubts"] == []
+    assert "have no CTF yet" in told["series"][0]["causes"][0]
+    main(["hand", "-C", str(tmp_path)])
+    assert "TS_01: 11 of 11 images have no CTF yet" in capsys.readouterr().err
+
+
 def test_hand_write_sets_the_setting_and_a_wrong_one_is_a_contradiction(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
