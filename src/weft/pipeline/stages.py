@@ -161,13 +161,14 @@ class _Work:
         update = {"stages": {**self.record.stages, stage: done}, "versions": self._versions(), **parts}
         self._record = self.record.model_copy(update=update)
         if stage == "average":
-            self._strike_older(done.key)
+            self._strike_older()
         self._report(stage, self._seconds() - before)
 
-    def _strike_older(self, average: str) -> None:
+    def _strike_older(self) -> None:
         """Strike the CTF and the mask of another average, which are there where their stage is now switched off."""
+        image = {name: self._job.item.inputs[name]["average"] for name in ("ctf", "mask")}
         older = [
-            n for n in ("ctf", "mask") if n in self.record.stages and self.record.stages[n].inputs["average"] != average
+            n for n, key in image.items() if n in self.record.stages and self.record.stages[n].inputs["average"] != key
         ]
         for name in older:
             for file in self.record.stages[name].files:

@@ -29,6 +29,9 @@ _OUTPUT_KEYS = (
     "average", "halves", "aligned_stack", "collapse", "skip_first", "skip_last", "exposure_weighting", "dtype",
 )  # fmt: skip
 
+# those that only say which files are written, with their defaults: CTF and mask of the image stay
+_FILES_ONLY = {"average": True, "halves": False, "aligned_stack": False, "collapse": 1}
+
 
 def stage_inputs(
     settings: Settings,
@@ -76,11 +79,11 @@ def stage_inputs(
     if settings.ctf.ignore_gold:
         ctf |= gold
     inputs = {"motion": motion, "average": average, "ctf": ctf, "mask": mask}
-    before = {"average": "motion", "ctf": "average", "mask": "average"}
-    for stage in ("motion", "average", "ctf", "mask"):
-        inputs[stage]["version"] = STAGE_VERSIONS[stage]
-        if stage in before:
-            inputs[stage][before[stage]] = key_of(stage=before[stage], inputs=inputs[before[stage]])
+    for stage, what in inputs.items():
+        what["version"] = STAGE_VERSIONS[stage]
+    average["motion"] = key_of(stage="motion", inputs=motion)
+    image = average | {f"output.{key}": value for key, value in _FILES_ONLY.items()}
+    ctf["average"] = mask["average"] = key_of(stage="average", inputs=image)
     return inputs
 
 

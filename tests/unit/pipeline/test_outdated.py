@@ -77,3 +77,11 @@ def test_ctf_and_mask_of_the_same_average_stay(folder: Path) -> None:
     second = done_with(folder, ctf={"enabled": False})
     assert second.ctf == first.ctf
     assert set(second.stages) == {"motion", "average", "ctf", "mask"}
+
+
+def test_ctf_and_mask_stay_where_only_other_files_are_asked_for(folder: Path) -> None:
+    first = done_with(folder)
+    second = done_with(folder, output={"halves": True})
+    assert (second.ctf, second.mask) == (first.ctf, first.mask)
+    assert set(second.stages) == {"motion", "average", "ctf", "mask"}
+    assert (folder / "weft/average/even/a.mrc").exists()
