@@ -59,7 +59,7 @@ def check_rotation(given: Input) -> Iterator[Finding]:
             yield Finding("ok", "rotation", said, where="input.gain")
         elif steps not in {meant, turned} or not is_mixed:
             yield Finding(
-                "warning", "rotation", f"{said}; weft.toml has {_shown(steps)}",
+                "warning", "rotation", f"{said}; the settings have {_shown(steps)}",
                 "`weft gain` tells from the data which is right", "input.gain_flip_x",
             )  # fmt: skip
     if is_mixed and (steps == STEPS_OF_CODE[int(codes[0])] if codes else not settings.gain_flip_y):
@@ -67,6 +67,11 @@ def check_rotation(given: Input) -> Iterator[Finding]:
         yield Finding(
             "warning", "gain_rows", f"{_ROWS}; without {flip} they rarely fit",
             "try the eight orientations with `weft gain`", "input.gain_flip_y",
+        )  # fmt: skip
+    elif not codes and not any(steps) and all(info.height == info.width for info in given.movies.values()):
+        yield Finding(
+            "info", "gain_square", "frames and gain reference are square, so that their size does not tell how it lies",
+            "`weft gain` tells from the data", "input.gain",
         )  # fmt: skip
 
 

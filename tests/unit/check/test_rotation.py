@@ -65,7 +65,7 @@ def test_flips_that_differ_from_the_title_are_told(tmp_path: Path) -> None:
     one = checked(tmp_path)["rotation"]
     assert one.level == "warning"
     assert one.message == (
-        "SerialEM's r/f 3 (title of the movies) means gain_flip_x and gain_transpose; weft.toml has no flip"
+        "SerialEM's r/f 3 (title of the movies) means gain_flip_x and gain_transpose; the settings have no flip"
     )
     right = checked(tmp_path, gain_flip_x=True, gain_transpose=True)["rotation"]
     assert right.level == "ok"
@@ -79,9 +79,14 @@ def test_the_title_wins_over_the_mdoc(tmp_path: Path) -> None:
     assert checked(tmp_path)["rotation"].level == "ok"
 
 
-def test_without_a_code_nothing_is_said(tmp_path: Path) -> None:
+def test_without_a_code_a_square_gain_is_reminded_of_until_it_is_turned(tmp_path: Path) -> None:
     write_movies(tmp_path, [None])
-    assert "rotation" not in checked(tmp_path)
+    found = checked(tmp_path)
+    assert "rotation" not in found
+    assert found["gain_square"].level == "info"
+    assert "gain_square" not in checked(tmp_path, gain_flip_x=True)
+    write_movies(tmp_path, [0])
+    assert "gain_square" not in checked(tmp_path)
 
 
 def test_movies_of_different_codes(tmp_path: Path) -> None:
