@@ -12,6 +12,7 @@ from weft.conventions import binned_side
 __all__ = ["check_pixels"]
 
 _SAME = 0.01
+_EQUAL = 1e-4  # in x and y
 _UNLIKELY_A = 1.0  # programs write 1 when they do not know
 _NYQUIST_SHARE = 0.98
 _LEAST_BAND = 1.5  # the range begins at so many times the finest that pixels hold, at least
@@ -108,6 +109,13 @@ def _limits(raw: float, given: Input) -> Iterator[Finding]:
         yield Finding(
             "error", "bin", f"input.bin = {settings.input.bin:g} leaves {width} × {height} pixels",
             "it is an exponent: 1 halves the side, 2 quarters it", "input.bin",
+        )  # fmt: skip
+    across = raw * info.height / max(1, height)
+    if abs(math.log(pixel / across)) > _EQUAL:
+        yield Finding(
+            "warning", "pixel_shape",
+            f"input.bin = {settings.input.bin:g} gives pixels of {pixel:.5g} × {across:.5g} Å, and files hold one size",
+            "take an exponent that leaves both sides even: 0, 1 or 2 mostly do", "input.bin",
         )  # fmt: skip
     finest = 2 * pixel
     low, high = settings.ctf.range_A

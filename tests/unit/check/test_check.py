@@ -398,3 +398,10 @@ def test_a_run_does_not_start_where_nothing_could_be_done(tmp_path: Path, capsys
     assert main(["run", "-C", str(tmp_path)]) == 3
     assert "no orientation or binning fits" in capsys.readouterr().err
     assert not list((tmp_path / "weft").glob("records/*"))
+
+
+@pytest.mark.parametrize(("bin_exponent", "is_told"), [(0.0, False), (1.0, False), (0.5, True)])
+def test_pixels_unequal_in_x_and_y_are_told(tmp_path: Path, bin_exponent: float, is_told: bool) -> None:
+    movie(tmp_path / "frames/m0.mrc", (2, 700, 1000))
+    seen = found(tmp_path, input={"raw_pixel_size_A": 1.5, "bin": bin_exponent})
+    assert ("pixel_shape" in seen) == is_told
