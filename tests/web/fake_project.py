@@ -26,13 +26,17 @@ from weft.conventions import electron_wavelength_A
 from weft.io.identity import file_identity
 from weft.io.masktiff import write_mask, write_probability
 from weft.io.mrc import write_mrc
+from weft.series.judgements import stamp_of, write_series_ctf
+from weft.series.known import known_series
 from weft.series.match import build_series
+from weft.series.neighbours import share_ctf
 from weft.series.store import write_series
 from weft.settings.file import settings_text
 from weft.settings.schema import FiducialSettings, InputSettings, Settings
 from weft.state.keys import key_of, stage_inputs
+from weft.state.project import Project
 
-__all__ = ["TOKEN", "FakeProject", "make_project", "movie_name"]
+__all__ = ["TOKEN", "FakeProject", "make_project", "movie_name", "share_series_ctf"]
 
 TOKEN = "secret-of-the-tests"
 
@@ -110,6 +114,15 @@ def make_project(fake: FakeProject) -> list[str]:
         movies, mdocs = (fake.folder / "frames").iterdir(), (fake.folder / "mdoc").iterdir()
         write_series(out, build_series(mdocs, movies, settings).series)
     return names
+
+
+def share_series_ctf(folder: Path) -> None:
+    """Have the CTF of each imported series judged as a run does at its end, without second fits."""
+    project = Project.open(folder)
+    for series in known_series(project):
+        shared = share_ctf(series, project.records())
+        assert shared is not None
+        write_series_ctf(project.out, shared, stamp_of(series, project.records(), ()))
 
 
 def _mdoc(series: int, tilts: int) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from browsing import CHROMIUM, Server, open_page, until
+from fake_project import share_series_ctf
 from fake_run import fake_run, fake_watch
 from playwright.sync_api import Browser, Page, expect
 
@@ -69,6 +71,29 @@ def test_images_that_come_one_by_one_to_a_watch_are_judged_together(browser: Bro
         late_context.close()
     assert opened.faults == []  # type: ignore[attr-defined]
     context.close()
+
+
+def test_the_fourier_page_shows_the_defocus_that_is_exported(page: Page, server: Server) -> None:
+    path = server.folder / "weft" / "records" / "TS_01_003.json"
+    record = json.loads(path.read_text())
+    for key in ("defocus_u_A", "defocus_v_A"):
+        record["ctf"]["fit"][key] += 9000
+    path.write_text(json.dumps(record))
+    page.get_by_role("link", name="Fourier").click()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("not judged yet")).to_be_visible()
+    with fake_run(server.folder, total=0) as run:  # at whose end the series is judged
+        share_series_ctf(server.folder)
+        run.say("series_done", series="TS_01", outliers=["TS_01_003"])
+        expect(page.get_by_test_id("in-series-reason")).to_contain_text("µm off what the neighbours say")
+    own = float(page.get_by_label("Defocus", exact=True).input_value())
+    value, _, sigma = page.get_by_test_id("in-series").inner_text().partition(" ± ")
+    assert own - float(value) > 0.5
+    assert 0 < float(sigma) < 0.3
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_test_id("in-series")).to_be_visible()
+    expect(page.get_by_test_id("in-series-reason")).to_have_count(0)
 
 
 def test_a_flag_is_found_again_after_a_reload_and_decides_nothing(page: Page, server: Server) -> None:

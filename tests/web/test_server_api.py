@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fake_project import share_series_ctf
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -53,6 +54,27 @@ def test_columns_hold_all_images_with_their_numbers(client: TestClient) -> None:
     fit = record["ctf"]["fit"]
     expected = (fit["defocus_u_A"] + fit["defocus_v_A"]) / 2e4
     assert found["numbers"]["defocus_um"][found["names"].index(NAME)] == pytest.approx(expected, abs=1e-4)
+
+
+def test_an_image_tells_what_its_series_says_of_its_defocus(client: TestClient, project_folder: Path) -> None:
+    assert client.get(f"/api/items/{NAME}").json()["in_series"] is None
+    path = project_folder / "weft" / "records" / f"{NAME}.json"
+    record = json.loads(path.read_text())
+    fit = record["ctf"]["fit"]
+    fit |= {"defocus_u_A": fit["defocus_u_A"] + 9000, "defocus_v_A": fit["defocus_v_A"] + 9000}
+    path.write_text(json.dumps(record))
+    share_series_ctf(project_folder)
+    found = client.get(f"/api/items/{NAME}").json()["in_series"]
+    assert found["source"] == "neighbours"
+    assert found["is_outlier"] is True
+    assert found["defocus_um"] == pytest.approx((fit["defocus_u_A"] + fit["defocus_v_A"]) / 2e4 - 0.9, abs=0.3)
+    assert 0 < found["defocus_sigma_um"] < 0.3
+    assert "µm off what the neighbours say" in found["reason"]
+    neighbour = client.get("/api/items/TS_01_001").json()["in_series"]
+    assert (neighbour["source"], neighbour["reason"]) == ("shared", "")
+    # of a fit that came later the series says nothing
+    path.write_text(json.dumps({**record, "ctf": {**record["ctf"], "fit": {**fit, "defocus_u_A": 30_000}}}))
+    assert client.get(f"/api/items/{NAME}").json()["in_series"] is None
 
 
 def test_a_new_movie_and_a_new_record_are_seen(client: TestClient, project_folder: Path) -> None:

@@ -71,7 +71,7 @@ def read_series_ctf(out: Path, name: str) -> tuple[SeriesCtf, str] | None:
         return None
 
 
-def image_ctf(out: Path, movie: str, own_defocus_A: float) -> ImageCtf | None:
+def image_ctf(out: Path, movie: str, own_defocus_A: float, *, series: str = "") -> ImageCtf | None:
     """Return what its series says of an image's CTF; None if there is nothing, or it was made from another fit.
 
     Parameters
@@ -82,9 +82,11 @@ def image_ctf(out: Path, movie: str, own_defocus_A: float) -> ImageCtf | None:
         Name.
     own_defocus_A : float
         Of the fit in the record; nan if it has none.
+    series : str
+        The movie's, where it is known; else all are looked through.
     """
-    for path in sorted((out / "series" / "ctf").glob("*.json")):
-        found = read_series_ctf(out, path.stem)
+    for name in [series] if series else sorted(path.stem for path in (out / "series" / "ctf").glob("*.json")):
+        found = read_series_ctf(out, name)
         image = next((one for one in found[0].images if one.movie == movie), None) if found else None
         if image is not None:
             own = image.own_defocus_A

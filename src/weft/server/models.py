@@ -150,11 +150,26 @@ class EventOut(Wire):
     undoes: str
 
 
+class InSeriesOut(Wire):
+    """What the series says of an image's CTF; exports use this one. `reason` tells why its own defocus is not believed."""
+
+    defocus_um: float
+    defocus_sigma_um: float
+    astigmatism_um: float
+    angle_deg: float
+    expected_um: float | None
+    expected_sigma_um: float | None
+    source: str
+    is_outlier: bool
+    reason: str
+
+
 class ItemDetail(Wire):
     """Everything about one movie."""
 
     item: ItemOut
     record: dict[str, Any] | None
+    in_series: InSeriesOut | None
     history: list[EventOut]
     has_average: bool
     has_halves: bool

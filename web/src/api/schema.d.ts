@@ -831,6 +831,30 @@ export interface components {
             warnings: string[];
         };
         /**
+         * InSeriesOut
+         * @description What the series says of an image's CTF; exports use this one. `reason` tells why its own defocus is not believed.
+         */
+        InSeriesOut: {
+            /** Angle Deg */
+            angle_deg: number;
+            /** Astigmatism Um */
+            astigmatism_um: number;
+            /** Defocus Sigma Um */
+            defocus_sigma_um: number;
+            /** Defocus Um */
+            defocus_um: number;
+            /** Expected Sigma Um */
+            expected_sigma_um: number | null;
+            /** Expected Um */
+            expected_um: number | null;
+            /** Is Outlier */
+            is_outlier: boolean;
+            /** Reason */
+            reason: string;
+            /** Source */
+            source: string;
+        };
+        /**
          * ItemDetail
          * @description Everything about one movie.
          */
@@ -845,6 +869,7 @@ export interface components {
             has_spectrum: boolean;
             /** History */
             history: components["schemas"]["EventOut"][];
+            in_series: components["schemas"]["InSeriesOut"] | null;
             item: components["schemas"]["ItemOut"];
             /** Mask Is Edited */
             mask_is_edited: boolean;

@@ -72,6 +72,7 @@ export function FitNumbers() {
       )}
       <dl class="facts">
         <dt>uncertainty</dt><dd>{fit.sigma["defocus_A"] ? `± ${(fit.sigma["defocus_A"] / 1e4).toFixed(3)} µm` : "–"}</dd>
+        <InSeries found={found?.in_series ?? null} />
         {target !== null && <><dt>target</dt><dd>{fixed(Math.abs(target), 2, "µm")}</dd></>}
         {target !== null && mean !== null && <><dt>measured − target</dt><dd>{fixed(mean / 1e4 - Math.abs(target), 2, "µm")}</dd></>}
         <dt>fits to</dt><dd>{fixed(fit.resolution_A, 1, "Å")}</dd>
@@ -80,6 +81,20 @@ export function FitNumbers() {
       </dl>
       <TrialBox />
       <Copy text={`weft hand ${table.value.seriesOf(at)}`} />
+    </>
+  );
+}
+
+/** The value that exports use, where it comes from, and why the image's own one is not believed. */
+function InSeries({ found }: { found: api.Schemas["InSeriesOut"] | null }) {
+  if (!found) return <><dt>in the series</dt><dd class="muted" title="A series is judged when all its images are done">not judged yet</dd></>;
+  const from = { shared: "own fit and neighbours", neighbours: "the neighbours", refit: "fitted again near the neighbours" }[found.source] ?? found.source;
+  return (
+    <>
+      <dt>in the series (µm)</dt>
+      <dd data-testid="in-series" title={`${from}; this is what exports use`}>{fixed(found.defocus_um, 3)} ± {fixed(found.defocus_sigma_um, 3)}</dd>
+      {found.expected_um != null && <><dt>foretold (µm)</dt><dd title="By the other images alone">{fixed(found.expected_um, 3)} ± {fixed(found.expected_sigma_um, 3)}</dd></>}
+      {found.reason && <dd class={`wide small ${found.is_outlier ? "warned" : "muted"}`} data-testid="in-series-reason">{found.reason}; exports use the series' value</dd>}
     </>
   );
 }

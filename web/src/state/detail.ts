@@ -3,7 +3,7 @@
 import { effect, signal } from "@preact/signals";
 import * as api from "../api/client";
 import { Lru } from "../lib/lru";
-import { current, maskRevision, revision, table } from "./store";
+import { current, judgedRevision, maskRevision, revision, table } from "./store";
 
 export interface MotionRecord {
   field: { path_A: [number, number][]; nodes_A: [number, number][][][] };
@@ -62,7 +62,7 @@ export function followDetail(): () => void {
   let request: AbortController | undefined;
   const stop = effect(() => {
     revision.value;
-    const masks = maskRevision.value;
+    const elsewhere = `${maskRevision.value}/${judgedRevision.value}`;
     const at = current.value;
     const name = table.value.names[at];
     clearTimeout(timer);
@@ -71,7 +71,7 @@ export function followDetail(): () => void {
       detail.value = null;
       return;
     }
-    const key = `${name}/${table.value.version[at]}/${table.value.decision[at]}/${table.value.state[at]}/${masks}`;
+    const key = `${name}/${table.value.version[at]}/${table.value.decision[at]}/${table.value.state[at]}/${elsewhere}`;
     const known = kept.get(key);
     if (known) {
       detail.value = known;

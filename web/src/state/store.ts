@@ -21,6 +21,8 @@ export const plan = signal<{ counts: Record<string, number>; stages: Record<stri
 export const jobs = signal<Record<string, api.Job>>({});
 export const isLoaded = signal(false);
 export const maskRevision = signal(0);
+/** Grows when a series was judged: its images have other values in common then. */
+export const judgedRevision = signal(0);
 /** Index of the image under the pointer on any plot or bar, -1 if none: all plots show it. */
 export const hovered = signal(-1);
 /** The pointer is over the bar, whose card tells all numbers: plots then mark the image without words. */
@@ -228,6 +230,7 @@ function take(kind: string, data: unknown): void {
       break;
     case "log":
       liveLog.value = [...liveLog.value.slice(-LOG_KEPT), data as LogEvent];
+      if ((data as LogEvent).event === "series_done") judgedRevision.value += 1;
       break;
   }
 }

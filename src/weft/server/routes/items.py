@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from weft.server.models import Columns, EventOut, ItemDetail, ItemOut, TrialIn, TrialOut
+from weft.series.judgements import image_ctf
+from weft.server.models import Columns, EventOut, InSeriesOut, ItemDetail, ItemOut, TrialIn, TrialOut
 from weft.server.site import RECENT_S, Site, site_of
 from weft.server.trial import try_ctf
 from weft.state import decisions
+from weft.state.record import Record
+from weft.state.records import read_record
 
 router = APIRouter(prefix="/api", tags=["items"])
 Here = Annotated[Site, Depends(site_of)]
@@ -42,6 +46,7 @@ def get_item(site: Here, name: str) -> ItemDetail:
     return ItemDetail(
         item=ItemOut(**item),
         record=record,
+        in_series=_in_series(project.out, item["series"], read_record(project.path("record", name))),
         history=_history(decisions.read(project.out), name),
         has_average=there["average"],
         has_halves=there["even"],
@@ -55,6 +60,26 @@ def get_item(site: Here, name: str) -> ItemDetail:
 def try_ctf_fit(site: Here, name: str, body: TrialIn) -> TrialOut:
     """Fit the CTF of one image with other limits; nothing is kept."""
     return try_ctf(site.store.project, site.store.require(name), body)
+
+
+def _in_series(out: Path, series: str, record: Record | None) -> InSeriesOut | None:
+    """Return what the series says of the CTF; None if it was not judged, or with another fit than the one of now."""
+    if record is None or record.ctf is None:
+        return None
+    image = image_ctf(out, record.name, record.ctf.to_fit().defocus_A, series=series)
+    if image is None:
+        return None
+    return InSeriesOut(
+        defocus_um=image.defocus_A / 1e4,
+        defocus_sigma_um=image.defocus_sigma_A / 1e4,
+        astigmatism_um=(image.defocus_u_A - image.defocus_v_A) / 1e4,
+        angle_deg=image.angle_deg,
+        expected_um=image.expected_defocus_A / 1e4 if image.is_foretold else None,
+        expected_sigma_um=image.expected_sigma_A / 1e4 if image.is_foretold else None,
+        source=image.source,
+        is_outlier=image.is_outlier,
+        reason=image.reason,
+    )
 
 
 def _history(events: list[decisions.Event], name: str) -> list[EventOut]:
