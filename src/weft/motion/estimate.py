@@ -29,12 +29,11 @@ _CHANCE = (
     6.0  # times √frames: significance that noise reaches, aligned as well as it can be, is 4 (measured: 4.1 to 4.7)
 )
 
-_FIELD_STAGES = (
-    Stage(600.0, 20.0, 3),
-    Stage(430.0, START_A, 2),
+_COARSE_STAGES = (Stage(600.0, 20.0, 3), Stage(430.0, START_A, 2))
+_LAST_STAGE = (
     # windows stay at whole pixels while their content moves by parts of them: edges pull the path back, the more the
     # smaller patches are
-    Stage(600.0, 0.0, 2, overlap=True, least_side_A=200.0),
+    Stage(600.0, 0.0, 2, overlap=True, least_side_A=200.0)
 )
 
 
@@ -78,17 +77,20 @@ def estimate_motion(
     refinement.refine_path(Stage(None, START_A, 2), grid)
     if refinement.significance < _CHANCE * np.sqrt(len(used)):
         return _failed(movie.frames, "the frames have nothing in common beyond chance")
+    may_be_rigid = settings.grid == "auto"
+    if not grid.is_rigid:
+        for stage in _COARSE_STAGES:
+            refinement.refine_field(stage, grid, may_be_rigid=may_be_rigid)
     if bands.resolution_A < coarse.resolution_A:
         end_A = bands.resolution_A
-        if grid.is_rigid and settings.range_A == "auto" and refinement.is_coherent_at(end_A):
+        if settings.range_A == "auto" and refinement.is_coherent_at(end_A, grid):
             end_A = useful_resolution(bands, used, refinement.path, range_A)
         if end_A < coarse.resolution_A:
             refinement.add_finer(_without(without, bands.copies(end_A, last=True)).of(used))
     if grid.is_rigid:
         refinement.refine_path(Stage(None, 0.0, 3), grid)
-        return _field(refinement, grid, same_as)
-    for stage in _FIELD_STAGES:
-        refinement.refine_field(stage, grid, may_be_rigid=settings.grid == "auto")
+    else:
+        refinement.refine_field(_LAST_STAGE, grid, may_be_rigid=may_be_rigid)
     return _field(refinement, grid, same_as)
 
 

@@ -1,4 +1,4 @@
-"""How far out in frequency the frames tell something of a common path, found before fine copies are made.
+"""How far out in frequency frames tell something of a common path, found before fine copies are made.
 
 Notes
 -----

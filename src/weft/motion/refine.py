@@ -96,9 +96,13 @@ class Refinement:
         """Use finer copies of the same frames, too."""
         self._levels.insert(0, copies)
 
-    def is_coherent_at(self, resolution_A: float) -> bool:
-        """Return whether the path is so well known, before any prior, that phases at a resolution hold."""
-        return self.free_sigma_A * 2 * np.pi / resolution_A < _SMALL_TURN
+    def is_coherent_at(self, resolution_A: float, grid: Grid) -> bool:
+        """Return whether phases at a resolution hold all over the field along the path.
+
+        That is, the path is known well before any prior, and local motion is small.
+        """
+        off_A = np.hypot(self.free_sigma_A, np.sqrt((self._local_part(grid) ** 2).sum(-1).mean()))
+        return bool(off_A * 2 * np.pi / resolution_A < _SMALL_TURN)
 
     def refine_path(self, stage: Stage, grid: Grid) -> None:
         """Improve the path with the whole field as one patch."""
@@ -169,13 +173,19 @@ class Refinement:
         """Return the side of patches, as large as the local part found so far is constant within them."""
         assert stage.side_A is not None
         assert stage.least_side_A is not None
-        assert self._local is not None
-        place = (np.arange(_PLACES) + 0.5) / _PLACES
-        y, x = np.meshgrid(place, place, indexing="ij")
-        local = np.einsum("pm,mtc->ptc", grid.functions(y.ravel(), x.ravel()), self._local.coefficients[:, self._used])
-        side = constant_side(local.reshape(_PLACES, _PLACES, -1, 2), copies.field_A, band[1])
+        side = constant_side(self._local_part(grid), copies.field_A, band[1])
         most = min(stage.side_A, min(copies.field_A) / (DEGREE + 1))  # as many along a side as functions
         return max(stage.least_side_A, min(most, side))
+
+    def _local_part(self, grid: Grid) -> Array:
+        """Return the local part found so far on a lattice over the field, (row, column, used frame, 2)."""
+        if self._local is None:
+            return np.zeros((_PLACES, _PLACES, len(self._used), 2))
+        place = (np.arange(_PLACES) + 0.5) / _PLACES
+        y, x = np.meshgrid(place, place, indexing="ij")
+        functions = grid.functions(y.ravel(), x.ravel()) - self._offset
+        local = np.einsum("pm,mtc->ptc", functions, self._local.coefficients[:, self._used])
+        return np.asarray(local.reshape(_PLACES, _PLACES, -1, 2))
 
     def _functions(self, grid: Grid, layout: Layout, copies: Copies) -> Array:
         rows, columns = layout.centres_frac(copies)

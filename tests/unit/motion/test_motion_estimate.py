@@ -68,7 +68,13 @@ def test_frequencies_that_tell_nothing_are_left_out() -> None:
     for field in fields.values():
         assert error_A(field.path_A, PIXEL_A * np.round(WALK_A / PIXEL_A)) < 0.05
     assert estimate(limited_stack(16.0), band=(300.0, 6.0)).details["resolution_A"] == 6.0
-    assert estimate(limited_stack(16.0), grid="3x3xn").details["resolution_A"] == 5.0
+    assert estimate(limited_stack(16.0), grid="3x3xn").details["resolution_A"] == 12.0
+
+
+def test_local_motion_hides_fine_frequencies_but_they_are_used() -> None:
+    strength_A = np.linspace(-3, 3, FRAMES)
+    stack = moving_stack(WALK_A, local_A=strength_A)
+    assert estimate(stack, grid="3x3xn").details["resolution_A"] == 5.0
 
 
 @pytest.mark.parametrize("far_A", [50.0, 200.0])
