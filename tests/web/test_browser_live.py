@@ -88,7 +88,7 @@ def test_the_fourier_page_shows_the_defocus_that_is_exported(page: Page, server:
         run.say("series_done", series="TS_01", outliers=["TS_01_003"])
         expect(page.get_by_test_id("in-series-reason")).to_contain_text("µm off what the neighbours say")
     own = float(page.get_by_label("Defocus", exact=True).input_value())
-    value, _, sigma = page.get_by_test_id("in-series").inner_text().partition(" ± ")
+    value, _, sigma = page.get_by_test_id("in-series").inner_text().removesuffix(" µm").partition(" ± ")
     assert own - float(value) > 0.5
     assert 0 < float(sigma) < 0.3
     page.keyboard.press("ArrowLeft")
@@ -119,6 +119,26 @@ def test_every_target_is_exported_from_the_page(page: Page, server: Server) -> N
         expect(page.get_by_text("✓ as decided")).to_have_count(2, timeout=120_000)
     written = {path.name for path in (server.folder / "weft").iterdir() if path.is_dir()}
     assert {"aretomo", "relion", "tomostar"} <= written
+
+
+def test_an_exposure_that_no_mdoc_tells_is_given_on_the_page(page: Page, server: Server) -> None:
+    path = server.folder / "weft" / "series" / "TS_02.json"
+    series = json.loads(path.read_text())
+    for tilt in series["tilts"]:
+        tilt |= {"exposure_e_A2": None, "pre_exposure_e_A2": None}
+    path.write_text(json.dumps(series))
+    page.get_by_role("link", name="Export").click()
+    expect(page.get_by_text("not written")).to_have_count(2)
+    expect(page.get_by_test_id("no-exposure")).to_have_count(0)  # stacks do without
+    page.get_by_role("button", name="RELION 5", exact=True).click()
+    expect(page.get_by_test_id("no-exposure")).to_contain_text("The mdocs of 1 series tell no exposure")
+    page.get_by_label("Of each of their tilts").fill("2,5")
+    page.get_by_role("button", name="Export 1 series").click()
+    expect(page.get_by_text("✓ as decided")).to_have_count(1, timeout=120_000)
+    expect(page.get_by_text("Written, and 1 file read back.")).to_be_visible()
+    written = (server.folder / "weft" / "relion" / "tilt_series" / "TS_02.star").read_text()
+    assert "10.0" in written  # before the fifth tilt
+    assert not (server.folder / "weft" / "relion" / "tilt_series" / "TS_01.star").exists()
 
 
 def scrolled_to_bar(page: Page) -> bool:

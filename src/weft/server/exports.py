@@ -61,6 +61,7 @@ def exports_of(project: Project, snapshot: Snapshot, target: str) -> list[Export
                     for use in uses
                     if use.tilt.movie in processed and not use.is_used and use.tilt.movie
                 ],
+                without_exposure=sum(tilt.exposure_e_A2 is None for tilt in one.tilts),
                 file=str(path.relative_to(project.folder)) if path.is_relative_to(project.folder) else str(path),
                 size_bytes=path.stat().st_size if path.exists() else 0,
             )

@@ -9,16 +9,18 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from weft.errors import BusyError, MissingError
+from weft.server.readback import ReadBack, read_back
 from weft.server.runs import command, verb_environment
 
 __all__ = ["Job", "Jobs"]
 
 _KEPT = 20
+_WRITERS = {"stack", "export"}
 _MOST_LINES = 5000
 
 
@@ -44,6 +46,7 @@ class Job:
     lines: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     process: subprocess.Popen[str] | None = None
+    read_back: ReadBack | None = None
 
     def facts(self) -> dict[str, Any]:
         """Return what the page gets: state, progress lines, the document, what was said on stderr."""
@@ -58,6 +61,7 @@ class Job:
             "document": output,
             "events": events[-200:],
             "message": "\n".join(self.errors[-12:]),
+            "read_back": asdict(self.read_back) if self.read_back else None,
         }
 
 
@@ -148,8 +152,13 @@ class Jobs:
                 last = time.monotonic()
                 self._on_change(job)
         errors.join(5)
-        job.exit_code = process.wait()
-        self._on_change(job)
+        code = process.wait()
+        try:
+            if job.verb in _WRITERS:
+                job.read_back = read_back(job.facts()["document"])
+        finally:
+            job.exit_code = code
+            self._on_change(job)
 
 
 def _drain(stream: Any, into: list[str]) -> None:

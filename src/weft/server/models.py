@@ -284,6 +284,13 @@ class StopIn(Wire):
     now: bool = False
 
 
+class ReadBackOut(Wire):
+    """How many files of a job were read back from the disk, and what is wrong with any."""
+
+    files: int
+    faults: list[str]
+
+
 class JobOut(Wire):
     """A verb started from the page."""
 
@@ -296,6 +303,7 @@ class JobOut(Wire):
     document: Any
     events: list[Any]
     message: str
+    read_back: ReadBackOut | None
 
 
 class TrialIn(Wire):

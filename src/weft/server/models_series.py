@@ -64,7 +64,7 @@ class LeftOut(Wire):
 
 
 class ExportOut(Wire):
-    """What was written of a series, against what is decided now."""
+    """What was written of a series, against what is decided now; and for how many tilts the mdoc tells no exposure."""
 
     series: str
     mdoc: int
@@ -74,6 +74,7 @@ class ExportOut(Wire):
     stale: str
     missing: list[str]
     left_out: list[LeftOut]
+    without_exposure: int
     file: str
     size_bytes: int
 

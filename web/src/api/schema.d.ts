@@ -754,7 +754,7 @@ export interface components {
         };
         /**
          * ExportOut
-         * @description What was written of a series, against what is decided now.
+         * @description What was written of a series, against what is decided now; and for how many tilts the mdoc tells no exposure.
          */
         ExportOut: {
             /** File */
@@ -775,6 +775,8 @@ export interface components {
             stale: string;
             /** Used */
             used: number;
+            /** Without Exposure */
+            without_exposure: number;
             /** Written */
             written: number | null;
         };
@@ -935,6 +937,8 @@ export interface components {
              * @default false
              */
             dry_run: boolean;
+            /** Exposure E A2 */
+            exposure_e_A2?: number | null;
             /**
              * Force
              * @default false
@@ -979,6 +983,7 @@ export interface components {
             is_running: boolean;
             /** Message */
             message: string;
+            read_back: components["schemas"]["ReadBackOut"] | null;
             /** Verb */
             verb: string;
         };
@@ -1112,6 +1117,16 @@ export interface components {
             settings_error: string;
             /** Version */
             version: string;
+        };
+        /**
+         * ReadBackOut
+         * @description How many files of a job were read back from the disk, and what is wrong with any.
+         */
+        ReadBackOut: {
+            /** Faults */
+            faults: string[];
+            /** Files */
+            files: number;
         };
         /**
          * RunIn

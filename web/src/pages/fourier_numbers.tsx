@@ -74,7 +74,7 @@ export function FitNumbers() {
         <dt>uncertainty</dt><dd>{fit.sigma["defocus_A"] ? `± ${(fit.sigma["defocus_A"] / 1e4).toFixed(3)} µm` : "–"}</dd>
         <InSeries found={found?.in_series ?? null} />
         {target !== null && <><dt>target</dt><dd>{fixed(Math.abs(target), 2, "µm")}</dd></>}
-        {target !== null && mean !== null && <><dt>measured − target</dt><dd>{fixed(mean / 1e4 - Math.abs(target), 2, "µm")}</dd></>}
+        {target !== null && mean !== null && <><dt>off target</dt><dd title="Measured − target">{fixed(mean / 1e4 - Math.abs(target), 2, "µm")}</dd></>}
         <dt>fits to</dt><dd>{fixed(fit.resolution_A, 1, "Å")}</dd>
         <dt>score</dt><dd>{fixed(fit.score, 0)}</dd>
         <dt>gradient x, y</dt><dd>{fixed(fit.gradient_x, 2)}, {fixed(fit.gradient_y, 2)}</dd>
@@ -91,9 +91,9 @@ function InSeries({ found }: { found: api.Schemas["InSeriesOut"] | null }) {
   const from = { shared: "own fit and neighbours", neighbours: "the neighbours", refit: "fitted again near the neighbours" }[found.source] ?? found.source;
   return (
     <>
-      <dt>in the series (µm)</dt>
-      <dd data-testid="in-series" title={`${from}; this is what exports use`}>{fixed(found.defocus_um, 3)} ± {fixed(found.defocus_sigma_um, 3)}</dd>
-      {found.expected_um != null && <><dt>foretold (µm)</dt><dd title="By the other images alone">{fixed(found.expected_um, 3)} ± {fixed(found.expected_sigma_um, 3)}</dd></>}
+      <dt>in the series</dt>
+      <dd data-testid="in-series" class="unbroken" title={`${from}; this is what exports use`}>{fixed(found.defocus_um, 3)} ± {fixed(found.defocus_sigma_um, 3, "µm")}</dd>
+      {found.expected_um != null && <><dt>foretold</dt><dd class="unbroken" title="By the other images alone">{fixed(found.expected_um, 3)} ± {fixed(found.expected_sigma_um, 3, "µm")}</dd></>}
       {found.reason && <dd class={`wide small ${found.is_outlier ? "warned" : "muted"}`} data-testid="in-series-reason">{found.reason}; exports use the series' value</dd>}
     </>
   );

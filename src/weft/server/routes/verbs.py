@@ -26,6 +26,7 @@ class JobIn(BaseModel):
     verb: Verb
     series: Annotated[list[Name], Field(max_length=10_000)] = []
     target: Target | None = None
+    exposure_e_A2: Annotated[float | None, Field(gt=0, le=1000)] = None
     halves: bool = False
     force: bool = False
     dry_run: bool = False
@@ -50,6 +51,8 @@ def start_job(site: Here, body: JobIn) -> JobOut:
     known = {place.series for place in site.store.snapshot.places.values()}
     words: list[str] = [body.target] if body.verb == "export" and body.target else []
     words += [name for name in body.series if name in known]
+    if body.verb == "export" and body.exposure_e_A2 is not None:
+        words.append(f"--exposure={body.exposure_e_A2:g}")
     words += [
         flag
         for flag, is_on in (("--halves", body.halves), ("--force", body.force), ("--dry-run", body.dry_run))
