@@ -104,6 +104,10 @@ def test_relion_gets_the_ctf_that_the_series_settled_on(project: Project) -> Non
     assert table["rlnDefocusU"].tolist() == pytest.approx(wanted, abs=1e-3)
     own = [r.ctf.to_fit().defocus_u_A for name in ACQUIRED if (r := project.records()[name]).ctf]
     assert wanted != pytest.approx(own, abs=1)
+    weft(project, "config", "set", "series.shared_ctf", "false")
+    weft(project, "export", "relion", "TS_01")
+    table = starfile.read(project.out / "relion" / "tilt_series" / "TS_01.star")
+    assert table["rlnDefocusU"].tolist() == pytest.approx(own, abs=1e-3)
 
 
 def test_single_images_get_the_ctf_that_their_series_settled_on(project: Project) -> None:

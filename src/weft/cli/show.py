@@ -64,7 +64,9 @@ def _document(
         "history": [asdict(event) for event in history],
         "record": record.model_dump(mode="json", by_alias=True) if record else None,
         "in_series": asdict(image) if image else None,
-        "neutral": to_neutral(record, project.out) if record else {"name": name},
+        "neutral": to_neutral(record, project.out, shared_ctf=project.settings.series.shared_ctf)
+        if record
+        else {"name": name},
     }
 
 

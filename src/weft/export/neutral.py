@@ -19,7 +19,7 @@ LATTICE = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)  # fractions of width and heig
 _PATCHES = (1 / 6, 3 / 6, 5 / 6)
 
 
-def to_neutral(record: Record, out: Path) -> dict[str, Any]:
+def to_neutral(record: Record, out: Path, *, shared_ctf: bool = True) -> dict[str, Any]:
     """Return a movie's results in neutral form.
 
     Parameters
@@ -28,13 +28,15 @@ def to_neutral(record: Record, out: Path) -> dict[str, Any]:
         Of the movie.
     out : Path
         The project's output folder, for the paths of mask and average.
+    shared_ctf : bool
+        Take the CTF that the series tells where it was judged, else the image's own.
 
     Returns
     -------
     dict
         ``name``; ``trusted``: whether no verdict is weak or failed; ``lattice`` and ``displacement_A``
         [frame][iy][ix][x, y], how far the sample appears moved from its place in the reference geometry; ``ctf``
-        with ``patches``, as the series tells it where it was judged; ``mask``, the probability of gold over the whole image, and ``average``. A part that was not
+        with ``patches``; ``mask``, the probability of gold over the whole image, and ``average``. A part that was not
         made is left out.
     """
     verdicts = [part.verdict for part in (record.motion, record.ctf) if part is not None]
@@ -47,7 +49,8 @@ def to_neutral(record: Record, out: Path) -> dict[str, Any]:
         neutral["lattice"] = {"x": list(LATTICE), "y": list(LATTICE)}
         neutral["displacement_A"] = np.round(moved[..., ::-1], 5).tolist()
     if record.ctf is not None and record.average is not None:
-        fit, is_trusted = _with_series(record.name, record.ctf.to_fit(), out)
+        own = record.ctf.to_fit()
+        fit, is_trusted = _with_series(record.name, own, out) if shared_ctf else (own, True)
         neutral["trusted"] = neutral["trusted"] and is_trusted
         if np.isfinite(fit.defocus_A):
             sides = (record.average.height * fit.pixel_size_A, record.average.width * fit.pixel_size_A)

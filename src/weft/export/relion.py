@@ -323,7 +323,9 @@ def _motion_columns(
 
 
 def shared_ctf(project: Project, series: TiltSeries, records: Sequence[Record]) -> dict[str, ImageCtf]:
-    """Return what the series as a whole says of its movies' CTFs, where that was made from the fits of now."""
+    """Return what the series as a whole says of its movies' CTFs, where that was made from the fits of now and is wanted."""
+    if not project.settings.series.shared_ctf:
+        return {}
     found = read_series_ctf(project.out, series.name)
     images = {image.movie: image for image in found[0].images} if found else {}
     return {record.name: image for record in records if (image := images.get(record.name)) and _is_of(image, record)}

@@ -222,6 +222,7 @@ class SeriesSettings(Table):
     tilt_axis_deg: float | None = _key(
         "Tilt axis from +y, counter-clockwise; from the mdoc if not given.", unit="°", default=None, ge=-360, le=360
     )
+    shared_ctf: bool = _key("Export the CTF that the whole series tells of an image; off: its own fit.", default=True)
     hand: Literal[1, -1] | None = _key("Handedness of the geometry; decided by `weft hand` if not given.", default=None)
 
 
