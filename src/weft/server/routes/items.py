@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from weft.errors import InputError
 from weft.series.judgements import image_ctf
 from weft.server.models import Columns, EventOut, InSeriesOut, ItemDetail, ItemOut, TrialIn, TrialOut
 from weft.server.site import RECENT_S, Site, site_of
 from weft.server.trial import try_ctf
 from weft.state import decisions
-from weft.state.record import Record
+from weft.state.project import Project
 from weft.state.records import read_record
 
 router = APIRouter(prefix="/api", tags=["items"])
@@ -46,7 +46,7 @@ def get_item(site: Here, name: str) -> ItemDetail:
     return ItemDetail(
         item=ItemOut(**item),
         record=record,
-        in_series=_in_series(project.out, item["series"], read_record(project.path("record", name))),
+        in_series=_in_series(project, item["series"], name),
         history=_history(decisions.read(project.out), name),
         has_average=there["average"],
         has_halves=there["even"],
@@ -62,11 +62,14 @@ def try_ctf_fit(site: Here, name: str, body: TrialIn) -> TrialOut:
     return try_ctf(site.store.project, site.store.require(name), body)
 
 
-def _in_series(out: Path, series: str, record: Record | None) -> InSeriesOut | None:
+def _in_series(project: Project, series: str, name: str) -> InSeriesOut | None:
     """Return what the series says of the CTF; None if it was not judged, or with another fit than the one of now."""
+    record = None
+    with suppress(InputError):  # a damaged record is told elsewhere
+        record = read_record(project.path("record", name))
     if record is None or record.ctf is None:
         return None
-    image = image_ctf(out, record.name, record.ctf.to_fit().defocus_A, series=series)
+    image = image_ctf(project.out, name, record.ctf.to_fit().defocus_A, series=series)
     if image is None:
         return None
     return InSeriesOut(
