@@ -1,14 +1,19 @@
-"""Handedness for the page: what the gradients of one series say; judged again only when something about it changed."""
+"""Handedness for the page: what the gradients of a series say, and of all; judged again only when something changed."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from weft.errors import MissingError
-from weft.series.handedness import HandVerdict, judge_hand
+from weft.errors import InputError, MissingError
+from weft.series.handedness import HandVerdict, judge_hand, judge_set
+from weft.series.judgements import read_hand
 from weft.series.known import known_series
-from weft.server.models_series import HandOut
+from weft.series.table import TiltSeries
+from weft.server.models_series import HandOut, SetHandOut
+from weft.state.record import Record
 from weft.state.records import read_record
 
 if TYPE_CHECKING:
@@ -39,21 +44,10 @@ class HandJudge:
         MissingError
             If there is no such series.
         """
-        project, snapshot = self._store.project, self._store.snapshot
-        one = next((series for series in known_series(project) if series.name == name), None)
+        one = next((series for series in known_series(self._store.project) if series.name == name), None)
         if one is None:
             raise MissingError(f"{name[:120]}: there is no such series; import the mdocs")
-        movies = [tilt.movie for tilt in one.tilts if tilt.movie in snapshot.rows]
-        dropped = {movie for movie in movies if movie and snapshot.is_dropped(movie)}
-        stamp = (one, frozenset(dropped), tuple(snapshot.versions.get(movie or "", 0) for movie in movies))
-        with self._lock:
-            kept = self._kept.get(name)
-            if kept is None or kept[0] != stamp:
-                found = {movie: read_record(project.path("record", movie)) for movie in movies if movie}
-                records = {movie: record for movie, record in found.items() if record is not None}
-                kept = (stamp, judge_hand(one, records, dropped=dropped))
-                self._kept[name] = kept
-        verdict = kept[1]
+        verdict = self._verdict(one)
         return HandOut(
             series=name,
             hand=verdict.hand,
@@ -68,5 +62,57 @@ class HandJudge:
             astray=list(verdict.astray),
             reason=verdict.reason,
             causes=list(verdict.causes),
+            given=self._store.project.settings.series.hand,
+        )
+
+    def judge_all(self) -> SetHandOut:
+        """Return what all series together say."""
+        project = self._store.project
+        whole = judge_set([self._verdict(one) for one in known_series(project)])
+        return SetHandOut(
+            hand=whole.hand,
+            probability_plus=whole.probability_plus,
+            agree=list(whole.agree),
+            disagree=list(whole.disagree),
+            undecided=list(whole.undecided),
+            reason=whole.reason,
             given=project.settings.series.hand,
         )
+
+    def _verdict(self, one: TiltSeries) -> HandVerdict:
+        snapshot = self._store.snapshot
+        movies = [tilt.movie for tilt in one.tilts if tilt.movie in snapshot.rows]
+        dropped = {movie for movie in movies if movie and snapshot.is_dropped(movie)}
+        stamp = (one, frozenset(dropped), tuple(snapshot.versions.get(movie or "", 0) for movie in movies))
+        with self._lock:
+            kept = self._kept.get(one.name)
+        if kept is not None and kept[0] == stamp:
+            return kept[1]
+        verdict = self._from_disk(one.name, movies)
+        if verdict is None:
+            verdict = judge_hand(one, self._records(movies), dropped=dropped)
+        with self._lock:
+            self._kept[one.name] = (stamp, verdict)
+        return verdict
+
+    def _records(self, movies: Sequence[str | None]) -> dict[str, Record]:
+        found: dict[str, Record] = {}
+        for movie in movies:
+            with suppress(InputError):  # one damaged record does not silence the others
+                record = read_record(self._store.project.path("record", movie)) if movie else None
+                found |= {record.name: record} if record else {}
+        return found
+
+    def _from_disk(self, name: str, movies: Sequence[str | None]) -> HandVerdict | None:
+        """Return what a run wrote, if all that it follows from is older: ten thousand records take long to read."""
+        out = self._store.project.out
+        try:
+            made = (out / "series" / "hand" / f"{name}.json").stat().st_mtime_ns
+            series = (out / "series" / f"{name}.json").stat().st_mtime_ns
+        except OSError:
+            return None
+        with suppress(FileNotFoundError):
+            series = max(series, (out / "decisions.jsonl").stat().st_mtime_ns)
+        newest = max([series, *(self._store.snapshot.versions.get(movie or "", 0) for movie in movies)])
+        found = read_hand(out, name) if made > newest else None
+        return found[0] if found else None

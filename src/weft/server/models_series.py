@@ -98,6 +98,18 @@ class HandOut(Wire):
     given: int | None
 
 
+class SetHandOut(Wire):
+    """What the gradients of all series together say of the handedness."""
+
+    hand: int | None
+    probability_plus: float
+    agree: list[str]
+    disagree: list[str]
+    undecided: list[str]
+    reason: str
+    given: int | None
+
+
 class SuggestionOut(Wire):
     """An image that something speaks against."""
 

@@ -108,6 +108,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/hand": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Set Hand
+         * @description Return what the defocus gradients of all series together say of the handedness.
+         */
+        get: operations["get_set_hand"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/import/preview": {
         parameters: {
             query?: never;
@@ -1243,6 +1263,26 @@ export interface components {
             warnings: string[];
         };
         /**
+         * SetHandOut
+         * @description What the gradients of all series together say of the handedness.
+         */
+        SetHandOut: {
+            /** Agree */
+            agree: string[];
+            /** Disagree */
+            disagree: string[];
+            /** Given */
+            given: number | null;
+            /** Hand */
+            hand: number | null;
+            /** Probability Plus */
+            probability_plus: number;
+            /** Reason */
+            reason: string;
+            /** Undecided */
+            undecided: string[];
+        };
+        /**
          * SettingsChange
          * @description New values, `table.key` to value; null takes a key out. Or the whole file.
          */
@@ -1593,6 +1633,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ExportOut"][];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    get_set_hand: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetHandOut"];
                 };
             };
             /** @description An error */

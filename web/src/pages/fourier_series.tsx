@@ -6,7 +6,7 @@ import { signed } from "../lib/format";
 import { axisRange, drawOutliers } from "../parts/outliers";
 import { Plot, type Line } from "../parts/plot";
 import { report } from "../state/notices";
-import { hand, type HandOut, loadHand, loadSeries, seriesList, seriesNamed } from "../state/series";
+import { hand, type HandOut, loadHand, loadSeries, loadSetHand, seriesList, seriesNamed, setHand } from "../state/series";
 import { current, membersOf, revision, select, table } from "../state/store";
 
 const DEFOCUS_LINES: readonly Line[] = [
@@ -101,7 +101,9 @@ function HandCard({ members, series }: { members: number[]; series: string }) {
   const stamp = members.map((at) => `${now.version[at]}${now.isUsed(at)}`).join();
   useEffect(() => {
     // a series that is not known yet has no verdict
-    if (known) void loadHand(series).catch(() => { hand.value = null; });
+    if (!known) return;
+    void loadHand(series).catch(() => { hand.value = null; });
+    void loadSetHand().catch(() => { setHand.value = null; });
   }, [series, known?.name, stamp]);
   const verdict = hand.value?.series === series ? hand.value : null;
   return (
@@ -110,6 +112,7 @@ function HandCard({ members, series }: { members: number[]; series: string }) {
         <h2>Handedness</h2>
         <span class="quiet">{axis === null ? "" : `axis ${axis.toFixed(1)}°; line +1, dashed −1`}</span>
       </header>
+      <SetVerdict />
       <div class="fill">
         {axis === null || members.length < 3 ? (
           <div class="empty"><p>{members.length < 3 ? "Needs the tilts of a series." : "Needs the tilt axis: import the mdocs, or set series.tilt_axis_deg."}</p></div>
@@ -126,18 +129,52 @@ function HandCard({ members, series }: { members: number[]; series: string }) {
   );
 }
 
+const MOST_NAMED = 4;
+
+/** What all series say together, those first that say something else. */
+function SetVerdict() {
+  const whole = setHand.value;
+  const count = whole ? whole.agree.length + whole.disagree.length + whole.undecided.length : 0;
+  if (!whole || count < 2) return null;
+  return (
+    <p class="small" data-testid="set-hand" title={whole.reason}>
+      {whole.disagree.length > 0 && (
+        <span class="bad" title="Its tilt axis is off by 180°, its angles have the other sign, or its images are mirrored">
+          {whole.disagree.slice(0, MOST_NAMED).map((name) => (
+            <><a href="#" onClick={(event) => { event.preventDefault(); openSeries(name); }}>{name}</a> </>
+          ))}
+          {whole.disagree.length > MOST_NAMED && `and ${whole.disagree.length - MOST_NAMED} more `}
+          {whole.disagree.length === 1 ? "disagrees" : "disagree"}.{" "}
+        </span>
+      )}
+      {whole.hand === null
+        ? `All ${count} series: ${whole.reason}.`
+        : `All: hand ${signed(whole.hand, 0)}, ${whole.agree.length} of ${count}, ${odds(whole.probability_plus)}${whole.undecided.length > 0 ? `; ${whole.undecided.length} cannot tell` : ""}.`}
+    </p>
+  );
+}
+
+function openSeries(name: string): void {
+  const at = table.value.seriesNames.indexOf(name);
+  const first = at < 0 ? undefined : membersOf(at)[0];
+  if (first !== undefined) select(first);
+}
+
+function odds(probabilityPlus: number): string {
+  const better = Math.max(probabilityPlus, 1 - probabilityPlus);
+  return better > 0.9995 ? "p > 0.999" : `p = ${better.toFixed(3)}`;
+}
+
 /** The verdict in words: a hand with its odds, or why it cannot be told and what to look at. */
 function Verdict({ verdict }: { verdict: HandOut | null }) {
   if (!verdict) return <p class="small muted" data-testid="hand">Not judged yet.</p>;
-  const better = Math.max(verdict.probability_plus, 1 - verdict.probability_plus);
-  const odds = better > 0.9995 ? "p > 0.999" : `p = ${better.toFixed(3)}`;
   const isOther = verdict.given !== null && verdict.hand !== null && verdict.given !== verdict.hand;
   return (
     <div class="small" data-testid="hand">
       <p>
         {verdict.hand === null
           ? <><span class="badge warn">cannot tell</span> {verdict.reason}.</>
-          : <><span class="badge ok">hand {signed(verdict.hand, 0)}</span> {odds}; {verdict.reason}.</>}
+          : <><span class="badge ok">hand {signed(verdict.hand, 0)}</span> {odds(verdict.probability_plus)}; {verdict.reason}.</>}
         {isOther && <span class="bad"> weft.toml says {signed(verdict.given as number, 0)}.</span>}
       </p>
       {verdict.causes.length > 0 && <p class="warned">Look at: {verdict.causes.join("; ")}.</p>}

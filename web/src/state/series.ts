@@ -23,7 +23,14 @@ export type HandOut = api.Schemas["HandOut"];
 /** What the gradients of the series on view say; null while it is not known. */
 export const hand = signal<HandOut | null>(null);
 
+/** What the gradients of all series together say. */
+export const setHand = signal<api.Schemas["SetHandOut"] | null>(null);
+
 export async function loadHand(series: string): Promise<void> {
   if (hand.peek()?.series !== series) hand.value = null;
   hand.value = await api.get<HandOut>(`/api/series/${encodeURIComponent(series)}/hand`);
+}
+
+export async function loadSetHand(): Promise<void> {
+  setHand.value = await api.get<api.Schemas["SetHandOut"]>("/api/hand");
 }

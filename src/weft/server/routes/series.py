@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends
 
 from weft.server.exports import exports_of
-from weft.server.models_series import ExportOut, HandOut, ImportOut, SeriesOut, Suggestions
+from weft.server.models_series import ExportOut, HandOut, ImportOut, SeriesOut, SetHandOut, Suggestions
 from weft.server.series import import_preview, series_out
 from weft.server.site import RECENT_S, Site, site_of
 
@@ -26,6 +26,13 @@ def get_hand(site: Here, name: str) -> HandOut:
     """Return what the defocus gradients of a series say of its handedness."""
     site.look(max_age_s=RECENT_S)
     return site.hands.judge(name)
+
+
+@router.get("/hand")
+def get_set_hand(site: Here) -> SetHandOut:
+    """Return what the defocus gradients of all series together say of the handedness."""
+    site.look(max_age_s=RECENT_S)
+    return site.hands.judge_all()
 
 
 @router.post("/import/preview")
