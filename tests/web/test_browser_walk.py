@@ -263,6 +263,7 @@ def test_enter_ticks_a_series_off_as_the_button_does(page: Page) -> None:
     expect(listed.nth(1)).to_have_attribute("aria-current", "true")
     expect(listed.first).to_contain_text("✓")
     expect(listed.nth(1)).not_to_contain_text("✓")
+    until(page, lambda: "item=TS_02" in page.url)  # the address follows up to 0.3 s later
     page.reload()
     expect(listed.first).to_contain_text("✓")
     expect(listed.nth(1)).not_to_contain_text("✓")
