@@ -23,6 +23,7 @@ from weft.server.form import as_flags, check_changes
 from weft.server.names import guess_series
 from weft.server.site import Site
 from weft.server.store import Store
+from weft.settings.file import with_value
 from weft.signal.picture import shrink
 from weft.state import decisions
 
@@ -70,7 +71,12 @@ def test_an_image_tells_what_its_series_says_of_its_defocus(client: TestClient, 
     assert found["defocus_um"] == pytest.approx((fit["defocus_u_A"] + fit["defocus_v_A"]) / 2e4 - 0.9, abs=0.3)
     assert 0 < found["defocus_sigma_um"] < 0.3
     assert "µm off what the neighbours say" in found["reason"]
+    assert found["is_exported"] is True
+    toml = project_folder / "weft.toml"
+    toml.write_text(with_value(toml.read_text(), "series.shared_ctf", False))
+    client.app.state.site.look()  # type: ignore[attr-defined]
     neighbour = client.get("/api/items/TS_01_001").json()["in_series"]
+    assert neighbour["is_exported"] is False
     assert (neighbour["source"], neighbour["reason"]) == ("shared", "")
     # of a fit that came later the series says nothing
     path.write_text(json.dumps({**record, "ctf": {**record["ctf"], "fit": {**fit, "defocus_u_A": 30_000}}}))

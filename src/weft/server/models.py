@@ -151,7 +151,7 @@ class EventOut(Wire):
 
 
 class InSeriesOut(Wire):
-    """What the series says of an image's CTF; exports use this one. `reason` tells why its own defocus is not believed."""
+    """What the series says of an image's CTF; `reason` tells why its own defocus is not believed."""
 
     defocus_um: float
     defocus_sigma_um: float
@@ -161,6 +161,7 @@ class InSeriesOut(Wire):
     expected_sigma_um: float | None
     source: str
     is_outlier: bool
+    is_exported: bool
     reason: str
 
 

@@ -854,7 +854,7 @@ export interface components {
         };
         /**
          * InSeriesOut
-         * @description What the series says of an image's CTF; exports use this one. `reason` tells why its own defocus is not believed.
+         * @description What the series says of an image's CTF; `reason` tells why its own defocus is not believed.
          */
         InSeriesOut: {
             /** Angle Deg */
@@ -869,6 +869,8 @@ export interface components {
             expected_sigma_um: number | null;
             /** Expected Um */
             expected_um: number | null;
+            /** Is Exported */
+            is_exported: boolean;
             /** Is Outlier */
             is_outlier: boolean;
             /** Reason */

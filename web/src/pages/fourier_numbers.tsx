@@ -89,12 +89,13 @@ export function FitNumbers() {
 function InSeries({ found }: { found: api.Schemas["InSeriesOut"] | null }) {
   if (!found) return <><dt>in the series</dt><dd class="muted" title="A series is judged when all its images are done">not judged yet</dd></>;
   const from = { shared: "own fit and neighbours", neighbours: "the neighbours", refit: "fitted again near the neighbours" }[found.source] ?? found.source;
+  const use = found.is_exported ? "exports use the series' value" : "exports use its own value: series.shared_ctf is off";
   return (
     <>
       <dt>in the series</dt>
-      <dd data-testid="in-series" class="unbroken" title={`${from}; this is what exports use`}>{fixed(found.defocus_um, 3)} ± {fixed(found.defocus_sigma_um, 3, "µm")}</dd>
+      <dd data-testid="in-series" class="unbroken" title={`${from}; ${use}`}>{fixed(found.defocus_um, 3)} ± {fixed(found.defocus_sigma_um, 3, "µm")}</dd>
       {found.expected_um != null && <><dt>foretold</dt><dd class="unbroken" title="By the other images alone">{fixed(found.expected_um, 3)} ± {fixed(found.expected_sigma_um, 3, "µm")}</dd></>}
-      {found.reason && <dd class={`wide small ${found.is_outlier ? "warned" : "muted"}`} data-testid="in-series-reason">{found.reason}; exports use the series' value</dd>}
+      {found.reason && <dd class={`wide small ${found.is_outlier ? "warned" : "muted"}`} data-testid="in-series-reason">{found.reason}; {use}</dd>}
     </>
   );
 }

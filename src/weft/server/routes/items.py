@@ -81,6 +81,7 @@ def _in_series(project: Project, series: str, name: str) -> InSeriesOut | None:
         expected_sigma_um=image.expected_sigma_A / 1e4 if image.is_foretold else None,
         source=image.source,
         is_outlier=image.is_outlier,
+        is_exported=project.settings.series.shared_ctf,
         reason=image.reason,
     )
 
