@@ -17,7 +17,7 @@ from weft.settings.schema import Settings
 __all__ = ["STAGE_VERSIONS", "difference", "key_of", "stage_inputs"]
 
 # raised when a stage gives other results for equal inputs
-STAGE_VERSIONS = {"motion": 2, "average": 1, "ctf": 2, "mask": 2}
+STAGE_VERSIONS = {"motion": 3, "average": 1, "ctf": 2, "mask": 2}
 
 # settings that change the frames as everything after sees them; exposure_e_A2 only where it decides how EER is grouped
 _FRAME_KEYS = (
