@@ -21,7 +21,7 @@ def doubts_of(settings: Settings) -> dict[str, str]:
     found = {}
     ctf = settings.ctf
     nodes = ctf.grid.rpartition("x")[2]
-    if ctf.enabled and ctf.use_movie_sum and nodes not in {"1", "auto"}:
+    if ctf.enabled and ctf.use_movie_sum and nodes != "1":
         found["ctf.grid"] = (
             f'ctf.grid = "{ctf.grid}": the {nodes} nodes in time are not used, as the CTF is fitted to the sum of the frames; '
             "set ctf.use_movie_sum to false to fit the frames, or make the last number 1"
