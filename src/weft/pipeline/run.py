@@ -325,9 +325,7 @@ class _Run:
                 raw_pixel_size_A=0.0, size_bytes=0, identity=movie,
             ),
         )  # fmt: skip
-        kept = {name: done for name, done in record.stages.items() if name not in item.stages}
-        struck: dict[str, Any] = dict.fromkeys(item.stages)
-        write_record(path, record.model_copy(update={**struck, "stages": kept, "failure": failure}))
+        write_record(path, record.without(item.stages).model_copy(update={"failure": failure}))
         self._note_failure(item.name, sentence)
 
     def _count(self, event: str, name: str, **facts: Any) -> None:

@@ -112,10 +112,8 @@ def _begin(job: Job, path: Path, record: Record | None) -> Record | None:
     """Return the record so far without the stages that are to run again, after striking them on disk, too."""
     if record is None:
         return None
-    kept = {name: stage for name, stage in record.stages.items() if name not in job.item.stages}
-    if record.failure is not None or len(kept) != len(record.stages):
-        parts: dict[str, Any] = dict.fromkeys(job.item.stages)
-        record = record.model_copy(update={"stages": kept, "failure": None, **parts})
+    if record.failure is not None or any(stage in record.stages for stage in job.item.stages):
+        record = record.without(job.item.stages).model_copy(update={"failure": None})
         write_record(path, record)
     return record
 
@@ -166,16 +164,13 @@ class _Work:
 
     def _strike_older(self) -> None:
         """Strike the CTF and the mask of another average, which are there where their stage is now switched off."""
-        image = {name: self._job.item.inputs[name]["average"] for name in ("ctf", "mask")}
-        older = [
-            n for n, key in image.items() if n in self.record.stages and self.record.stages[n].inputs["average"] != key
-        ]
+        stages, inputs = self.record.stages, self._job.item.inputs
+        names: tuple[StageName, ...] = ("ctf", "mask")
+        older = [n for n in names if n in stages and stages[n].inputs["average"] != inputs[n]["average"]]
         for name in older:
-            for file in self.record.stages[name].files:
+            for file in stages[name].files:
                 (self._job.out / file).unlink(missing_ok=True)
-        kept = {name: stage for name, stage in self.record.stages.items() if name not in older}
-        struck: dict[str, Any] = dict.fromkeys(older)
-        self._record = self.record.model_copy(update={**struck, "stages": kept})
+        self._record = self.record.without(older)
 
     def fail(self, stage: StageName, sentence: str) -> None:
         """Note why a stage could not be done."""

@@ -6,6 +6,7 @@ A file without its record was never made. ``stages`` holds the key of each finis
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -147,3 +148,9 @@ class Record(_Part):
     versions: dict[str, str] = {}
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), populate_by_name=True)
+
+    def without(self, stages: Collection[StageName]) -> Record:
+        """Return the record as if these stages had not been done."""
+        struck: dict[str, Any] = dict.fromkeys(stages)
+        kept = {name: stage for name, stage in self.stages.items() if name not in stages}
+        return self.model_copy(update={**struck, "stages": kept})
