@@ -59,7 +59,7 @@ def make_engine(settings: ComputeSettings) -> Engine:
     _reuse_memory()
     if settings.memory_GB == "auto":
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory_bytes()
-        memory = max(_LEAST_MEMORY, int(free * SHARE_OF_MEMORY))
+        memory = _planned(free)
     else:
         memory = int(settings.memory_GB * 1e9)
     return Engine(device, threads, memory)
@@ -69,7 +69,11 @@ def onto_cpu(engine: Engine) -> Engine:
     """Return the same on the CPU, with the memory that is free there; what torch keeps of the GPU's is given back."""
     if engine.device.type == "cuda" and torch.cuda.is_available():
         torch.cuda.empty_cache()
-    return Engine(torch.device("cpu"), engine.threads, max(_LEAST_MEMORY, int(free_memory_bytes() * SHARE_OF_MEMORY)))
+    return Engine(torch.device("cpu"), engine.threads, _planned(free_memory_bytes()))
+
+
+def _planned(free_bytes: int) -> int:
+    return max(_LEAST_MEMORY, int(free_bytes * SHARE_OF_MEMORY))
 
 
 def name_of(device: torch.device) -> str:
